@@ -1,0 +1,171 @@
+/* buffer.c - appending with one rule: all of it or none of it. What does not fit sets `overflowed`, and
+ * from then on nothing is written, so a content without the flag is whole.
+ *
+ * Invariant: length <= capacity. The memory is the caller's. */
+#include "flashgate/base/buffer.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "calendar.h"
+#include "utf8.h"
+
+enum { MS_IN_DAY = 86400000 };
+
+struct fg_buffer fg_buffer_over(void *memory, size_t capacity)
+{
+    return (struct fg_buffer){.at = memory, .capacity = capacity};
+}
+
+void fg_buffer_clear(struct fg_buffer *buffer)
+{
+    buffer->length = 0;
+    buffer->overflowed = false;
+}
+
+void fg_buffer_add(struct fg_buffer *buffer, const void *bytes, size_t length)
+{
+    if (buffer->overflowed || length > buffer->capacity - buffer->length) {
+        buffer->overflowed = true;
+        return;
+    }
+    if (length > 0) { /* memcpy refuses NULL even for nothing */
+        memcpy(buffer->at + buffer->length, bytes, length);
+        buffer->length += length;
+    }
+}
+
+void fg_buffer_add_text(struct fg_buffer *buffer, struct fg_text text)
+{
+    fg_buffer_add(buffer, text.at, text.length);
+}
+
+void fg_buffer_add_string(struct fg_buffer *buffer, const char *terminated)
+{
+    fg_buffer_add_text(buffer, fg_text_of(terminated));
+}
+
+void fg_buffer_add_byte(struct fg_buffer *buffer, char byte)
+{
+    fg_buffer_add(buffer, &byte, 1);
+}
+
+void fg_buffer_add_decimal(struct fg_buffer *buffer, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    fg_buffer_add(buffer, digits + at, sizeof digits - at);
+}
+
+void fg_buffer_add_format(struct fg_buffer *buffer, const char *format, ...)
+{
+    if (buffer->overflowed) {
+        return;
+    }
+    size_t room = buffer->capacity - buffer->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int length =
+        vsnprintf(room == 0 ? NULL : buffer->at + buffer->length, room, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= room) {
+        buffer->overflowed = true;
+        return;
+    }
+    buffer->length += (size_t)length;
+}
+
+void fg_buffer_add_time(struct fg_buffer *buffer, int64_t wall_ms)
+{
+    int year = 0, month = 0, day = 0;
+    int64_t ms = wall_ms % MS_IN_DAY;
+    fg_calendar_date(wall_ms / MS_IN_DAY, &year, &month, &day);
+    const int fields[] = {year,          month, day, (int)(ms / 3600000), (int)(ms / 60000 % 60),
+                          (int)(ms / 1000 % 60), (int)(ms % 1000)};
+    static const int widths[] = {4, 2, 2, 2, 2, 2, 3};
+    static const char after[] = "--T::.Z";
+    for (size_t i = 0; i < FG_COUNT_OF(fields); i++) {
+        for (int divisor = widths[i] == 4 ? 1000 : widths[i] == 3 ? 100 : 10; divisor > 0;
+             divisor /= 10) {
+            fg_buffer_add_byte(buffer, (char)('0' + fields[i] / divisor % 10));
+        }
+        fg_buffer_add_byte(buffer, after[i]);
+    }
+}
+
+static void add_unicode_escape(struct fg_buffer *buffer, unsigned code)
+{
+    static const char hexadecimal[] = "0123456789abcdef";
+    const char escape[6] = {'\\', 'u', '0', '0', hexadecimal[code >> 4 & 15],
+                            hexadecimal[code & 15]};
+    fg_buffer_add(buffer, escape, sizeof escape);
+}
+
+/* A byte below 0x80 that may not stand for itself. DEL may in JSON, but not on a terminal. */
+static void add_escaped_byte(struct fg_buffer *buffer, unsigned char byte)
+{
+    static const char escapes[][2] = {{'"', '"'},  {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'},
+                                      {'\t', 't'}, {'\b', 'b'},  {'\f', 'f'}};
+    for (size_t i = 0; i < FG_COUNT_OF(escapes); i++) {
+        if (escapes[i][0] == (char)byte) {
+            fg_buffer_add_byte(buffer, '\\');
+            fg_buffer_add_byte(buffer, escapes[i][1]);
+            return;
+        }
+    }
+    add_unicode_escape(buffer, byte);
+}
+
+static bool stands_for_itself(char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/* Appends the character `text` begins with, which is not plain ASCII; returns the bytes it took. */
+static size_t add_json_character(struct fg_buffer *buffer, struct fg_text text)
+{
+    size_t length = fg_utf8_character(text);
+    if (length == 0) {
+        fg_buffer_add(buffer, "\xef\xbf\xbd", 3); /* U+FFFD */
+        return 1;
+    }
+    unsigned char first = (unsigned char)text.at[0];
+    unsigned char second = length > 1 ? (unsigned char)text.at[1] : 0;
+    if (length == 1) {
+        add_escaped_byte(buffer, first);
+    } else if (first == 0xc2 && second < 0xa0) {
+        add_unicode_escape(buffer, second); /* C1 controls: terminals obey them */
+    } else {
+        fg_buffer_add(buffer, text.at, length);
+    }
+    return length;
+}
+
+void fg_buffer_add_json_string(struct fg_buffer *buffer, struct fg_text text)
+{
+    fg_buffer_add_byte(buffer, '"');
+    size_t at = 0;
+    while (at < text.length && !buffer->overflowed) {
+        size_t plain = at;
+        while (plain < text.length && stands_for_itself(text.at[plain])) {
+            plain++;
+        }
+        fg_buffer_add(buffer, text.at + at, plain - at);
+        at = plain;
+        if (at < text.length) {
+            at += add_json_character(buffer, (struct fg_text){text.at + at, text.length - at});
+        }
+    }
+    fg_buffer_add_byte(buffer, '"');
+}
+
+struct fg_text fg_buffer_text(const struct fg_buffer *buffer)
+{
+    return (struct fg_text){buffer->at, buffer->length};
+}
