@@ -24,7 +24,7 @@ struct fg_flag {
     size_t *texts_count;
 };
 
-/* Parses argv[1…]. Words (non-flags) are moved to the front of argv and counted in *words_r.
+/* Parses argv[1…]. Words (non-flags) are moved to argv[1…*words_r]; argv[0] stays.
  * `flags` ends with a row without name. FG_INVALID with a sentence on misuse. */
 enum fg_result fg_arguments_parse(int argc, char **argv, const struct fg_flag *flags, int *words_r,
                                   struct fg_error *error) FG_MUST_CHECK;
