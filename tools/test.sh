@@ -1,0 +1,96 @@
+# ./dev test: one stage after the other, from quick to slow; the first that fails ends it.
+
+# Not the python3 of PATH, which may be one without the Debian packages.
+PYTHON=/usr/bin/python3
+
+verb_test() {
+    local unit=yes e2e=yes mutations='' expression='' marks='not full'
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --unit) e2e='' ;;
+            --e2e) unit='' ;;
+            --full) marks='' ;;
+            --mutations) mutations=yes ;;
+            -k)
+                [[ $# -ge 2 ]] || fail_usage "test: -k lacks its EXPR"
+                expression=$2 unit=''
+                shift
+                ;;
+            *) fail_usage "test: unexpected \"$1\"; expected --unit --e2e --full --mutations -k EXPR" ;;
+        esac
+        shift
+    done
+    [[ -n $unit || -n $e2e ]] || fail_usage "test: --unit with --e2e or -k leaves nothing to run"
+
+    need_packages build run format test
+    export PYTHONDONTWRITEBYTECODE=1
+    # A report must end the program with a status no test takes for a good one.
+    export ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=print_stacktrace=1
+    export TSAN_OPTIONS=exitcode=99:halt_on_error=1
+
+    stage_report=''
+    [[ -z $unit ]] || stage 'format' check_format
+    stage 'build release' build_preset release
+    [[ -z $unit ]] || stage 'unit tests, release' unit_tests release
+    [[ -z $unit || -z $e2e ]] || stage 'config checks' check_configs
+    [[ -z $e2e ]] || stage 'end-to-end tests, release' e2e_tests release "$marks"
+    stage 'build asan' build_preset asan
+    [[ -z $unit ]] || stage 'unit tests, asan' unit_tests asan
+    if [[ -n $e2e ]]; then
+        stage 'end-to-end tests, asan' e2e_tests asan sanitize
+        stage 'build tsan' build_preset tsan
+        stage 'end-to-end tests, tsan' e2e_tests tsan sanitize
+    fi
+    [[ -z $mutations ]] || stage 'mutations' "$PYTHON" tests/mutations.py
+    print_stages
+    say "all tests passed"
+}
+
+# Runs one stage in its own shell, so that a failure anywhere in it is seen here, once.
+stage() {
+    local name=$1 started=$SECONDS status=0
+    shift
+    say "$name"
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    status=$?
+    set -e
+    stage_report+=$(printf '%5d s  %s' $((SECONDS - started)) "$name")
+    if [[ $status -ne 0 ]]; then
+        stage_report+='  FAILED'$'\n'
+        print_stages
+        fail "test: stage \"$name\" failed"
+    fi
+    stage_report+=$'\n'
+}
+
+print_stages() {
+    printf '\n%s%5d s  in all\n' "$stage_report" "$SECONDS"
+}
+
+unit_tests() { ctest --preset "$1" --parallel "$(nproc)"; }
+
+# What is shipped in conf/ must be what the programs accept.
+check_configs() {
+    local programs=build/release/bin sale
+    "$programs/flashgate" --check -c conf/flashgate.yaml
+    "$programs/flashgate-relay" --check -c conf/relay.yaml
+    for sale in conf/sales/*.yaml; do
+        "$programs/flashgatectl" sale check "$sale"
+    done
+}
+
+# e2e_tests PRESET MARKS. The tests take their programs from build/$FLASHGATE_PRESET/bin.
+e2e_tests() {
+    local preset=$1 marks=$2 status=0
+    # On its limit pytest is interrupted, not killed, so that it still stops what it started.
+    FLASHGATE_PRESET=$preset timeout --foreground --signal=INT --kill-after=30 900 \
+        "$PYTHON" -m pytest tests/e2e -p no:cacheprovider -q -n 2 \
+        ${marks:+-m "$marks"} ${expression:+-k "$expression"} || status=$?
+    # 5 is pytest's "nothing selected", which is no fault where the user's own -k selected.
+    [[ $status -eq 0 || ($status -eq 5 && -n $expression) ]]
+}
