@@ -83,6 +83,8 @@ enum fg_result fg_config_parse(struct fg_text content, const char *name, const c
 /* An error at a place, in the form of the reader's own errors, with source line and caret. */
 enum fg_result fg_config_error_at(const struct fg_config_source *source, struct fg_config_place place,
                                   struct fg_error *error, const char *format, ...) FG_PRINTF(4, 5);
+/* The absolute folder where relative paths of this file start; valid as long as the source. */
+const char *fg_config_folder(const struct fg_config_source *source);
 void fg_config_source_free(struct fg_config_source **source);
 /* Frees all strings and lists the table names and zeroes the structure. */
 void fg_config_free(const struct fg_option *options, void *structure, size_t structure_bytes);
