@@ -18,5 +18,7 @@ else()
     add_library(llhttp STATIC
         "${llhttp_sources}/api.c" "${llhttp_sources}/http.c" "${llhttp_sources}/llhttp.c")
     target_include_directories(llhttp SYSTEM PUBLIC "${llhttp_headers}")
+    # Strict: what the grammar forbids is refused, not guessed at.
+    target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
     target_compile_options(llhttp PRIVATE -w)
 endif()
