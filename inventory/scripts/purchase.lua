@@ -1,0 +1,335 @@
+-- purchase.lua - one batch of purchases and look-ups of one bucket; the only place where a unit is sold.
+--
+-- KEYS  stock, buyers, orders
+-- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...}
+--       digest: 16 hex digits of the Idempotency-Key, or '' without one
+--       quantity: to buy; negative: only look whether an order of that many is there, never buy
+-- Reply [now ms, free, state, last ledger id, answer, answer, ...]; free is -1 where it is not known
+--       state: open paused ended not_started frozen late
+--       answer: '+ENTRY EXPIRES' bought, '=ENTRY EXPIRES STATE' the order that was there (EXPIRES 0: none),
+--       or a refusal's word; limit_reached is followed by the caller's entries
+--
+-- Pass 1 decides every item and writes nothing; pass 2 writes the ledger, then the users' records, then the
+-- counters. Invariant: whatever can fail is checked in pass 1, because Redis does not take back what a
+-- script wrote before it failed. An item sees what the items before it in the batch bought.
+-- A record: digest 16 | entry ms 13 | entry seq 10 | quantity 6 | expires ms 13 | state h c x e.
+--
+-- This is the critical path. Hence no table and no call for a user's first order but the ledger's append,
+-- numbers turned into text once (redis.call prints a number as %.17g, which costs as much as half an append;
+-- `..` would make 1.79e+12 of the time), and the slow road only for users who have orders.
+
+local stock_key, buyers_key, orders_key = KEYS[1], KEYS[2], KEYS[3]
+local call, try = redis.call, redis.pcall
+local sub, find, format, tonumber, type = string.sub, string.find, string.format, tonumber, type
+
+local ITEMS_MAX = 128
+local RECORD_BYTES, RECORDS_MAX = 59, 8
+local USER_BYTES_MAX = 128
+local PER_USER_MAX = 999999 -- the width of a record's quantity
+local NUMBER_MAX = 1e15 -- below 2^53 with room: counters stay exact
+local KEY_WINDOW_MS = 86400000
+local ENTRIES_A_UNIT, ENTRIES_LEAST = 16, 100000
+local NO_KEY, NEVER, SEQ_ZEROS = '0000000000000000', '0000000000000', '0000000000'
+
+local items, surplus = cmsgpack.unpack(ARGV[3])
+local deadline = tonumber(ARGV[2])
+if type(items) ~= 'table' or surplus ~= nil or not deadline then
+    return redis.error_reply('BADBATCH bad arguments')
+end
+local size = #items
+if size % 3 ~= 0 or size > ITEMS_MAX * 3 then return redis.error_reply('BADBATCH bad number of items') end
+
+local time = call('TIME')
+local now = time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
+if now >= deadline then return {now, -1, 'late', ''} end
+
+-- Check the items; slot_of[k] is the number of the first item of the same user.
+local users, slot_of, first_of = {'HMGET', buyers_key, ''}, {}, {}
+local count = 0
+for i = 1, size, 3 do
+    local user, digest, quantity = items[i], items[i + 1], items[i + 2]
+    if type(user) ~= 'string' or type(digest) ~= 'string' or type(quantity) ~= 'number' or user == ''
+        or #user > USER_BYTES_MAX or (digest ~= '' and (#digest ~= 16 or digest == NO_KEY)) then
+        return redis.error_reply('BADBATCH bad item')
+    end
+    count = count + 1
+    users[count + 3] = user
+    local first = first_of[user]
+    if not first then
+        first = count
+        first_of[user] = count
+    end
+    slot_of[count] = first
+end
+
+-- The books of the bucket: missing, differing, inconsistent or of a wrong type means closed, never zero.
+local stock = try('HMGET', stock_key, 'epoch', 'state', 'total', 'free', 'held', 'sold', 'opens', 'closes',
+    'per_user', 'hold', 'max_ledger_entries')
+local texts = try(unpack(users)) -- the sentinel, then the records of item k at k + 1
+local ledger_length = try('XLEN', orders_key)
+local epoch = ARGV[1]
+
+local state, free, held, sold, opens, closes, per_user, hold, ledger_max
+if not stock.err and not texts.err and ledger_length ~= 0 and type(ledger_length) == 'number' and stock[1] == epoch
+    and texts[1] == epoch and stock[3] and stock[4] and stock[5] and stock[6] and stock[7] and stock[8] and stock[9]
+    and stock[10] then
+    local total = tonumber(stock[3])
+    local numbers = ' ' .. stock[3] .. ' ' .. stock[4] .. ' ' .. stock[5] .. ' ' .. stock[6] .. ' ' .. stock[7] .. ' '
+        .. stock[8] .. ' ' .. stock[9] .. ' ' .. stock[10] .. ' ' .. (stock[11] or '1')
+    if find(numbers, '^ %d+ %d+ %d+ %d+ %d+ %d+ %d+ %d+ %d+$') and not find(numbers, ' 0%d') then
+        free, held, sold = tonumber(stock[4]), tonumber(stock[5]), tonumber(stock[6])
+        opens, closes, per_user, hold = tonumber(stock[7]), tonumber(stock[8]), tonumber(stock[9]), tonumber(stock[10])
+        ledger_max = tonumber(stock[11] or total * ENTRIES_A_UNIT)
+        if not stock[11] and ledger_max < ENTRIES_LEAST then ledger_max = ENTRIES_LEAST end
+        if total == free + held + sold and total < NUMBER_MAX and opens < NUMBER_MAX and closes < NUMBER_MAX
+            and hold < NUMBER_MAX and per_user <= PER_USER_MAX then
+            state = stock[2]
+        end
+    end
+end
+
+local function last_id()
+    local newest = try('XREVRANGE', orders_key, '+', '-', 'COUNT', 1)
+    return not newest.err and newest[1] and newest[1][1] or ''
+end
+
+-- What is stored and what the calendar says become one state; `ended` is final, then the opening counts.
+local closed -- nil while open: the word that refuses a purchase
+if state == 'open' or state == 'paused' or state == 'ended' then
+    if state == 'ended' or (closes > 0 and now >= closes) then
+        closed = 'ended'
+    elseif now < opens then
+        closed = 'not_started'
+    elseif state == 'paused' then
+        closed = 'paused'
+    end
+elseif state == 'frozen' then
+    closed = 'frozen'
+else
+    local reply = {now, -1, 'frozen', last_id()}
+    for k = 1, count do reply[k + 4] = 'frozen' end
+    return reply
+end
+
+-- The orders of one user, oldest first; nil when the records are not well formed.
+local function parse(text)
+    local orders, length = {}, #text
+    if length == 0 or length % RECORD_BYTES ~= 0 or length > RECORD_BYTES * RECORDS_MAX then return nil end
+    for at = 1, length, RECORD_BYTES do
+        local record = sub(text, at, at + RECORD_BYTES - 1)
+        if find(record, '%D', 17) ~= RECORD_BYTES or not find(record, '[hcxe]$') then return nil end
+        local ms, expires = sub(record, 17, 29), sub(record, 46, 58)
+        orders[#orders + 1] = {
+            record = record,
+            digest = sub(record, 1, 16),
+            entry = ms .. '-' .. format('%.0f', tonumber(sub(record, 30, 39))),
+            born = tonumber(ms),
+            quantity = tonumber(sub(record, 40, 45)),
+            expires = expires == NEVER and '0' or expires,
+            state = sub(record, 59),
+        }
+    end
+    return orders
+end
+
+-- The order a request stands for: the one of its key, or without a key the newest while it is alive.
+local function find_order(orders, digest)
+    if digest == '' then
+        local newest = orders[#orders]
+        if newest and (newest.state == 'h' or newest.state == 'c') then return newest end
+        return nil
+    end
+    for i = 1, #orders do
+        if orders[i].digest == digest then return orders[i] end
+    end
+end
+
+local function units_taken(orders)
+    local units = 0
+    for i = 1, #orders do
+        local order = orders[i]
+        if order.state == 'h' or order.state == 'c' then units = units + order.quantity end
+    end
+    return units
+end
+
+-- Of eight orders the oldest that was given back and whose key nobody repeats any more gives way: its place,
+-- 0 where there is room anyway, nil when none may go.
+local function place_given_up(orders)
+    if #orders < RECORDS_MAX then return 0 end
+    for i = 1, #orders do
+        local order = orders[i]
+        if order.state ~= 'h' and order.state ~= 'c' and now - order.born > KEY_WINDOW_MS then return i end
+    end
+end
+
+-- `limit_reached` with the caller's entries; where one is not written yet, nil and the list as it is now.
+local function list_orders(orders)
+    local words, as_it_is, complete = {'limit_reached'}, {is_list = true}, true
+    for i = 1, #orders do
+        as_it_is[i] = orders[i]
+        words[i + 1] = orders[i].entry
+        complete = complete and orders[i].entry
+    end
+    if complete then return table.concat(words, ' ') end
+    return nil, as_it_is
+end
+
+-- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order;
+-- fresh: the items that buy, in order; later: answers that need an entry not written yet.
+local known, single, fresh, later = {}, {}, {}, {}
+local answers = {now, free, closed or 'open', ''}
+local unit_state = hold > 0 and 'h' or 'c'
+local expires = hold > 0 and format('%.0f', now + hold) or NEVER
+local expires_said = hold > 0 and expires or '0'
+local free_now, made = free, 0
+
+local function new_order(k)
+    local digest = items[k * 3 - 1]
+    return {item = k, digest = digest == '' and NO_KEY or digest, quantity = items[k * 3], state = unit_state,
+        expires = expires_said, born = now}
+end
+
+local function orders_of(slot)
+    local orders = known[slot]
+    if not orders and single[slot] then
+        orders = {new_order(single[slot])}
+    elseif not orders then
+        orders = parse(texts[slot + 1])
+    end
+    known[slot] = orders
+    return orders
+end
+
+for k = 1, count do
+    local slot, quantity = slot_of[k], items[k * 3]
+    local look_only = quantity < 0
+    if look_only then quantity = -quantity end
+
+    local answer, orders, order
+    local place = 0 -- where the record to give up stands; nil: the limit is reached
+    if texts[slot + 1] or single[slot] then
+        orders = orders_of(slot)
+        if not orders then
+            answer = 'frozen'
+        else
+            order = find_order(orders, items[k * 3 - 1]) -- the key look-up
+        end
+    end
+
+    if order then
+        if order.quantity ~= quantity then
+            answer = 'idempotency_mismatch'
+        elseif order.entry then
+            answer = '=' .. order.entry .. ' ' .. order.expires .. ' ' .. order.state
+        else
+            answer, later[k + 4] = '', {order}
+        end
+    elseif answer or closed == 'frozen' then
+        answer = 'frozen'
+    elseif look_only then
+        answer = 'none'
+    elseif closed then
+        answer = closed
+    elseif not (quantity >= 1 and quantity <= per_user and quantity % 1 == 0) then
+        answer = 'bad_quantity'
+    else
+        if orders then
+            place = place_given_up(orders)
+            if units_taken(orders) + quantity > per_user then place = nil end -- the limit of a user
+        end
+        if not place then
+            answer, later[k + 4] = list_orders(orders)
+        elseif ledger_length + made >= ledger_max then
+            answer = 'queue_full'
+        elseif quantity > free_now then
+            answer = 'sold_out'
+        else
+            made = made + 1
+            fresh[made] = k
+            free_now = free_now - quantity
+            if orders then
+                if place > 0 then table.remove(orders, place) end
+                orders[#orders + 1] = new_order(k)
+            else
+                single[slot] = k
+            end
+        end
+    end
+    answers[k + 4] = answer or ''
+end
+
+-- Pass 2. Nothing below can fail: every argument was checked above.
+if made > 0 then
+    local event, tail, bought = 'held', expires .. 'h', free - free_now
+    if hold == 0 then event, tail = 'confirmed', NEVER .. 'c' end
+    local decimals, padded = {}, {}
+    local write, at, id = {'HSET', buyers_key}, 1, nil
+
+    for n = 1, made do
+        local k = fresh[n]
+        local user, digest, quantity = items[k * 3 - 2], items[k * 3 - 1], items[k * 3]
+        local text = decimals[quantity]
+        if not text then
+            text = format('%.0f', quantity)
+            decimals[quantity] = text
+            padded[quantity] = format('%06.0f', quantity)
+        end
+        if digest == '' then
+            digest = NO_KEY
+            if hold > 0 then
+                id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
+                    'expires_at', expires)
+            else
+                id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text)
+            end
+        elseif hold > 0 then
+            id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
+                'key', digest, 'expires_at', expires)
+        else
+            id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
+                'key', digest)
+        end
+
+        local record = digest .. sub(id, 1, 13) .. sub(SEQ_ZEROS .. sub(id, 15), -10) .. padded[quantity] .. tail
+        local orders = known[slot_of[k]]
+        if not orders then
+            at = at + 2
+            write[at], write[at + 1] = user, record
+        else
+            for i = 1, #orders do
+                if orders[i].item == k then orders[i].entry, orders[i].record = id, record end
+            end
+        end
+        answers[k + 4] = '+' .. id .. ' ' .. expires_said
+    end
+
+    for slot, orders in pairs(known) do
+        if orders[#orders].item then
+            local records = {}
+            for i = 1, #orders do records[i] = orders[i].record end
+            at = at + 2
+            write[at], write[at + 1] = items[slot * 3 - 2], table.concat(records)
+        end
+    end
+    call(unpack(write))
+    if hold > 0 then
+        call('HSET', stock_key, 'free', free_now, 'held', held + bought)
+    else
+        call('HSET', stock_key, 'free', free_now, 'sold', sold + bought)
+    end
+    answers[2], answers[4] = free_now, id
+else
+    answers[4] = last_id()
+end
+
+-- The answers that waited for the entry of an item before them.
+for at, waiting in pairs(later) do
+    if waiting.is_list then
+        answers[at] = list_orders(waiting)
+    else
+        local order = waiting[1]
+        answers[at] = '=' .. order.entry .. ' ' .. order.expires .. ' ' .. order.state
+    end
+end
+return answers
