@@ -1,7 +1,9 @@
-/* arguments.c - one pass over argv: flags are taken out and stored through their rows' pointers, words are
- * moved down behind argv[0]. Help is printed from the same rows, so it cannot be out of date.
+/* arguments.c - one pass over argv: flags are taken out and stored through their rows' pointers,
+ * words are moved down behind argv[0]. Help is printed from the same rows, so it cannot be out of
+ * date.
  *
- * Invariant: words already moved are never read again. Texts point into argv; nothing is owned here. */
+ * Invariant: words already moved are never read again. Texts point into argv; nothing is owned
+ * here. */
 #include "flashgate/base/arguments.h"
 
 #include <assert.h>
@@ -9,7 +11,9 @@
 
 #include "flashgate/base/text.h"
 
-enum { FLAGS_MAX = 64 };
+enum {
+    FLAGS_MAX = 64
+};
 
 /* What is being parsed: argv and how far it is read and written. */
 struct command_line {
@@ -19,7 +23,8 @@ struct command_line {
     int words;
 };
 
-/* One flag as it was written: its row, the name for messages, and the value after '=' if there is one. */
+/* One flag as it was written: its row, the name for messages, and the value after '=' if there is
+ * one. */
 struct written_flag {
     const struct fg_flag *flag;
     struct fg_text name;
@@ -70,19 +75,20 @@ static const struct fg_flag *find_letter(const struct fg_flag *flags, struct fg_
     return NULL;
 }
 
-/* Finds the row of a word that begins with a dash. Only the long form carries its value behind '='. */
+/* Finds the row of a word that begins with a dash. Only the long form carries its value behind '='.
+ */
 static enum fg_result look_up(const struct fg_flag *flags, const char *word,
                               struct written_flag *written_r, struct fg_error *error)
 {
     struct fg_text rest = fg_text_of(word);
     if (!fg_text_starts_with(rest, FG_TEXT("--"))) {
         written_r->name = rest;
-        written_r->flag = find_letter(flags, (struct fg_text){rest.at + 1, rest.length - 1});
+        written_r->flag = find_letter(flags, (struct fg_text){ rest.at + 1, rest.length - 1 });
     } else {
         written_r->name = fg_text_cut(&rest, '=');
         written_r->value = rest.at;
         written_r->flag = find_long(
-            flags, (struct fg_text){written_r->name.at + 2, written_r->name.length - 2});
+            flags, (struct fg_text){ written_r->name.at + 2, written_r->name.length - 2 });
     }
     return written_r->flag == NULL ? unknown_flag(flags, written_r->name, error) : FG_OK;
 }
@@ -93,8 +99,7 @@ static enum fg_result store(const struct written_flag *written, struct fg_error 
     if (flag->texts != NULL) {
         if (*flag->texts_count == flag->texts_capacity) {
             return fg_error_set(error, FG_INVALID, "%.*s may be given at most %zu times",
-                                (int)written->name.length, written->name.at,
-                                flag->texts_capacity);
+                                (int)written->name.length, written->name.at, flag->texts_capacity);
         }
         flag->texts[(*flag->texts_count)++] = written->value;
     } else if (flag->text != NULL) {
@@ -109,7 +114,7 @@ static enum fg_result store(const struct written_flag *written, struct fg_error 
 static enum fg_result take_flag(struct command_line *line, const struct fg_flag *flags,
                                 struct fg_error *error)
 {
-    struct written_flag written = {0};
+    struct written_flag written = { 0 };
     enum fg_result result = look_up(flags, line->argv[line->at], &written, error);
     if (result != FG_OK) {
         return result;
@@ -138,7 +143,7 @@ static void take_word(struct command_line *line)
 enum fg_result fg_arguments_parse(int argc, char **argv, const struct fg_flag *flags, int *words_r,
                                   struct fg_error *error)
 {
-    struct command_line line = {.argc = argc, .argv = argv, .at = 1};
+    struct command_line line = { .argc = argc, .argv = argv, .at = 1 };
     bool only_words = false;
     for (; line.at < argc; line.at++) {
         const char *word = argv[line.at];

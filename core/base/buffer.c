@@ -1,5 +1,5 @@
-/* buffer.c - appending with one rule: all of it or none of it. What does not fit sets `overflowed`, and
- * from then on nothing is written, so a content without the flag is whole.
+/* buffer.c - appending with one rule: all of it or none of it. What does not fit sets `overflowed`,
+ * and from then on nothing is written, so a content without the flag is whole.
  *
  * Invariant: length <= capacity. The memory is the caller's. */
 #include "flashgate/base/buffer.h"
@@ -12,11 +12,13 @@
 #include "calendar.h"
 #include "utf8.h"
 
-enum { MS_IN_DAY = 86400000 };
+enum {
+    MS_IN_DAY = 86400000
+};
 
 struct fg_buffer fg_buffer_over(void *memory, size_t capacity)
 {
-    return (struct fg_buffer){.at = memory, .capacity = capacity};
+    return (struct fg_buffer){ .at = memory, .capacity = capacity };
 }
 
 void fg_buffer_clear(struct fg_buffer *buffer)
@@ -71,8 +73,7 @@ void fg_buffer_add_format(struct fg_buffer *buffer, const char *format, ...)
     size_t room = buffer->capacity - buffer->length;
     va_list arguments;
     va_start(arguments, format);
-    int length =
-        vsnprintf(room == 0 ? NULL : buffer->at + buffer->length, room, format, arguments);
+    int length = vsnprintf(room == 0 ? NULL : buffer->at + buffer->length, room, format, arguments);
     va_end(arguments);
     if (length < 0 || (size_t)length >= room) {
         buffer->overflowed = true;
@@ -86,13 +87,20 @@ void fg_buffer_add_time(struct fg_buffer *buffer, int64_t wall_ms)
     int year = 0, month = 0, day = 0;
     int64_t ms = wall_ms % MS_IN_DAY;
     fg_calendar_date(wall_ms / MS_IN_DAY, &year, &month, &day);
-    const int fields[] = {year,          month, day, (int)(ms / 3600000), (int)(ms / 60000 % 60),
-                          (int)(ms / 1000 % 60), (int)(ms % 1000)};
-    static const int widths[] = {4, 2, 2, 2, 2, 2, 3};
+    const int fields[] = { year,
+                           month,
+                           day,
+                           (int)(ms / 3600000),
+                           (int)(ms / 60000 % 60),
+                           (int)(ms / 1000 % 60),
+                           (int)(ms % 1000) };
+    static const int widths[] = { 4, 2, 2, 2, 2, 2, 3 };
     static const char after[] = "--T::.Z";
     for (size_t i = 0; i < FG_COUNT_OF(fields); i++) {
-        for (int divisor = widths[i] == 4 ? 1000 : widths[i] == 3 ? 100 : 10; divisor > 0;
-             divisor /= 10) {
+        for (int divisor = widths[i] == 4   ? 1000
+                           : widths[i] == 3 ? 100
+                                            : 10;
+             divisor > 0; divisor /= 10) {
             fg_buffer_add_byte(buffer, (char)('0' + fields[i] / divisor % 10));
         }
         fg_buffer_add_byte(buffer, after[i]);
@@ -102,16 +110,17 @@ void fg_buffer_add_time(struct fg_buffer *buffer, int64_t wall_ms)
 static void add_unicode_escape(struct fg_buffer *buffer, unsigned code)
 {
     static const char hexadecimal[] = "0123456789abcdef";
-    const char escape[6] = {'\\', 'u', '0', '0', hexadecimal[code >> 4 & 15],
-                            hexadecimal[code & 15]};
+    const char escape[6] = {
+        '\\', 'u', '0', '0', hexadecimal[code >> 4 & 15], hexadecimal[code & 15]
+    };
     fg_buffer_add(buffer, escape, sizeof escape);
 }
 
 /* A byte below 0x80 that may not stand for itself. DEL may in JSON, but not on a terminal. */
 static void add_escaped_byte(struct fg_buffer *buffer, unsigned char byte)
 {
-    static const char escapes[][2] = {{'"', '"'},  {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'},
-                                      {'\t', 't'}, {'\b', 'b'},  {'\f', 'f'}};
+    static const char escapes[][2] = { { '"', '"' },  { '\\', '\\' }, { '\n', 'n' }, { '\r', 'r' },
+                                       { '\t', 't' }, { '\b', 'b' },  { '\f', 'f' } };
     for (size_t i = 0; i < FG_COUNT_OF(escapes); i++) {
         if (escapes[i][0] == (char)byte) {
             fg_buffer_add_byte(buffer, '\\');
@@ -159,7 +168,7 @@ void fg_buffer_add_json_string(struct fg_buffer *buffer, struct fg_text text)
         fg_buffer_add(buffer, text.at + at, plain - at);
         at = plain;
         if (at < text.length) {
-            at += add_json_character(buffer, (struct fg_text){text.at + at, text.length - at});
+            at += add_json_character(buffer, (struct fg_text){ text.at + at, text.length - at });
         }
     }
     fg_buffer_add_byte(buffer, '"');
@@ -167,5 +176,5 @@ void fg_buffer_add_json_string(struct fg_buffer *buffer, struct fg_text text)
 
 struct fg_text fg_buffer_text(const struct fg_buffer *buffer)
 {
-    return (struct fg_text){buffer->at, buffer->length};
+    return (struct fg_text){ buffer->at, buffer->length };
 }

@@ -1,6 +1,7 @@
 /* calendar.c - the civil calendar as arithmetic (Hinnant, "chrono-Compatible Low-Level Date
- * Algorithms"): a year that starts in March puts the leap day last, so days and dates convert without
- * tables or loops. The C library's functions are not used: they take a lock for the time zone. Pure. */
+ * Algorithms"): a year that starts in March puts the leap day last, so days and dates convert
+ * without tables or loops. The C library's functions are not used: they take a lock for the time
+ * zone. Pure. */
 #include "calendar.h"
 
 enum {
@@ -10,7 +11,7 @@ enum {
 
 bool fg_calendar_is_date(int year, int month, int day)
 {
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     if (year < 1970 || year > 9999 || month < 1 || month > 12 || day < 1) {
         return false;
     }

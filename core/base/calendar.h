@@ -1,4 +1,5 @@
-/* calendar.h - days since 1970-01-01 and the proleptic Gregorian date, both ways. Private to base. */
+/* calendar.h - days since 1970-01-01 and the proleptic Gregorian date, both ways. Private to base.
+ */
 #ifndef FLASHGATE_CORE_BASE_CALENDAR_H
 #define FLASHGATE_CORE_BASE_CALENDAR_H
 

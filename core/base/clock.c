@@ -7,7 +7,7 @@
 
 static struct timespec read_clock(clockid_t id)
 {
-    struct timespec now = {0};
+    struct timespec now = { 0 };
     int failed = clock_gettime(id, &now);
     assert(failed == 0);
     (void)failed;

@@ -6,8 +6,8 @@
 #include "yaml.h"
 
 struct fg_config_source {
-    char *name;   /* as errors call the file */
-    char *folder; /* absolute; where relative paths start */
+    char *name;             /* as errors call the file */
+    char *folder;           /* absolute; where relative paths start */
     struct fg_text content; /* behind the struct, in one allocation */
 };
 

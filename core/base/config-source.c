@@ -1,7 +1,8 @@
 /* config-source.c - the text of a configuration, and complaints that point into it.
  *
  * Invariants: a content that gets past checked_content() is UTF-8 without NUL, so YAML's columns
- * are characters; what is shown of it is one line without control bytes. The source owns its texts. */
+ * are characters; what is shown of it is one line without control bytes. The source owns its texts.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -31,14 +32,14 @@ static struct fg_text line_of(struct fg_text content, unsigned number)
             continue;
         }
         if (number == 1) {
-            return (struct fg_text){content.at + start, at - start};
+            return (struct fg_text){ content.at + start, at - start };
         }
         bool two = at + 1 < content.length && content.at[at] == '\r' && content.at[at + 1] == '\n';
         at += two;
         start = at + 1;
         number--;
     }
-    return (struct fg_text){NULL, 0};
+    return (struct fg_text){ NULL, 0 };
 }
 
 static void skip(struct fg_text *line, size_t bytes)
@@ -53,7 +54,8 @@ static size_t character(struct fg_text line)
     return length == 0 ? 1 : length;
 }
 
-/* Appends the line and, below it, a caret under `column`. A tab in the line is a tab before the caret. */
+/* Appends the line and, below it, a caret under `column`. A tab in the line is a tab before the
+ * caret. */
 static void add_line(struct fg_buffer *out, struct fg_text line, unsigned column)
 {
     char memory[SHOWN_CHARACTERS + 8];
@@ -93,7 +95,10 @@ enum fg_result fg_config_error_at(const struct fg_config_source *source,
     }
     char memory[FG_ERROR_TEXT_BYTES];
     struct fg_buffer shown = fg_buffer_over(memory, sizeof memory);
-    add_line(&shown, line_of(source->content, place.line), place.column);
+    struct fg_text line = line_of(source->content, place.line);
+    if (line.length > 0) {
+        add_line(&shown, line, place.column);
+    }
     return fg_error_set(error, FG_INVALID, "%s:%u:%u: %s%.*s", name, place.line, place.column,
                         message, shown.overflowed ? 0 : (int)shown.length, shown.at);
 }
@@ -125,7 +130,7 @@ enum fg_result fg_config_source_new(struct fg_text content, const char *name, co
     if (content.length > 0) {
         memcpy(copy, content.at, content.length);
     }
-    source->content = (struct fg_text){copy, content.length};
+    source->content = (struct fg_text){ copy, content.length };
     source->name = strdup(name);
     source->folder = absolute(folder);
     if (source->name == NULL || source->folder == NULL) {
@@ -154,11 +159,11 @@ const char *fg_config_folder(const struct fg_config_source *source)
 /* The place of byte `at`, columns counted in characters as far as there are any. */
 static struct fg_config_place place_of_byte(struct fg_text content, size_t at)
 {
-    struct fg_config_place place = {1, 1};
-    struct fg_text rest = {content.at, at};
+    struct fg_config_place place = { 1, 1 };
+    struct fg_text rest = { content.at, at };
     while (rest.length > 0) {
-        bool ends = rest.at[0] == '\n' ||
-                    (rest.at[0] == '\r' && !(rest.length > 1 && rest.at[1] == '\n'));
+        bool ends =
+            rest.at[0] == '\n' || (rest.at[0] == '\r' && !(rest.length > 1 && rest.at[1] == '\n'));
         place.line += ends;
         place.column = ends ? 1 : place.column + 1;
         skip(&rest, character(rest));
@@ -228,9 +233,8 @@ enum fg_result fg_config_read_file(const char *path, char **memory_r, size_t *le
         result = fg_error_set(error, FG_INVALID, "%s: not a regular file", path);
     } else {
         *memory_r = malloc(FG_CONFIG_FILE_BYTES + 1);
-        result = *memory_r == NULL
-                     ? fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", path)
-                     : read_all(descriptor, path, *memory_r, length_r, error);
+        result = *memory_r == NULL ? fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", path)
+                                   : read_all(descriptor, path, *memory_r, length_r, error);
     }
     close(descriptor);
     return result;

@@ -11,8 +11,8 @@ enum fg_result fg_config_source_new(struct fg_text content, const char *name, co
 /* Within the size bound, UTF-8, no NUL. */
 enum fg_result fg_config_check_content(const struct fg_config_source *source,
                                        struct fg_error *error) FG_MUST_CHECK;
-/* At most one byte beyond FG_CONFIG_FILE_BYTES of a regular file. *memory_r is the caller's to free, also
- * after a failure, and should be NULL before. */
+/* At most one byte beyond FG_CONFIG_FILE_BYTES of a regular file. *memory_r is the caller's to
+ * free, also after a failure, and should be NULL before. */
 enum fg_result fg_config_read_file(const char *path, char **memory_r, size_t *length_r,
                                    struct fg_error *error) FG_MUST_CHECK;
 

@@ -1,8 +1,9 @@
-/* config-values.c - one scalar into one field. Every type has a row: what it is called, what is expected
- * instead, and the strict reading; bounds are checked and worded in one place for all numbers.
+/* config-values.c - one scalar into one field. Every type has a row: what it is called, what is
+ * expected instead, and the strict reading; bounds are checked and worded in one place for all
+ * numbers.
  *
- * Invariant: a field is written only by a value that was accepted. Strings are copied; the structure they
- * are put into owns them. */
+ * Invariant: a field is written only by a value that was accepted. Strings are copied; the
+ * structure they are put into owns them. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,11 @@
 #include "flashgate/base/buffer.h"
 #include "flashgate/base/clock.h"
 
-enum { PERCENT_IN_PPM = 10000, WHOLE_IN_PPM = 1000000, PERCENT_DIGITS = 4 };
+enum {
+    PERCENT_IN_PPM = 10000,
+    WHOLE_IN_PPM = 1000000,
+    PERCENT_DIGITS = 4
+};
 
 /* The numbers: read as uint64_t, with a bound of their own beside the option's. */
 struct number_type {
@@ -27,7 +32,7 @@ static enum fg_number read_percent(struct fg_text text, uint64_t maximum, uint64
     if (text.length == 0 || text.at[text.length - 1] != '%') {
         return FG_NUMBER_MALFORMED;
     }
-    struct fg_text fraction = {text.at, text.length - 1};
+    struct fg_text fraction = { text.at, text.length - 1 };
     struct fg_text whole = fg_text_cut(&fraction, '.');
     uint64_t ppm = 0;
     enum fg_number read = fg_text_decimal(whole, UINT64_MAX / WHOLE_IN_PPM, &ppm);
@@ -72,19 +77,22 @@ static void show_in_units(struct fg_buffer *out, uint64_t value, const uint64_t 
 
 static void show_duration(struct fg_buffer *out, uint64_t ns)
 {
-    static const uint64_t factors[] = {86400 * FG_SECOND_IN_NS, 3600 * FG_SECOND_IN_NS,
-                                       60 * FG_SECOND_IN_NS,    FG_SECOND_IN_NS,
-                                       FG_MS_IN_NS,             1000,
-                                       1};
-    static const char *const units[] = {"d", "h", "m", "s", "ms", "us", "ns"};
+    static const uint64_t factors[] = { 86400 * FG_SECOND_IN_NS,
+                                        3600 * FG_SECOND_IN_NS,
+                                        60 * FG_SECOND_IN_NS,
+                                        FG_SECOND_IN_NS,
+                                        FG_MS_IN_NS,
+                                        1000,
+                                        1 };
+    static const char *const units[] = { "d", "h", "m", "s", "ms", "us", "ns" };
     show_in_units(out, ns, factors, units);
 }
 
 static void show_size(struct fg_buffer *out, uint64_t bytes)
 {
-    static const uint64_t factors[] = {UINT64_C(1) << 40, UINT64_C(1) << 30, UINT64_C(1) << 20,
-                                       UINT64_C(1) << 10, 1};
-    static const char *const units[] = {"TiB", "GiB", "MiB", "KiB", "B"};
+    static const uint64_t factors[] = { UINT64_C(1) << 40, UINT64_C(1) << 30, UINT64_C(1) << 20,
+                                        UINT64_C(1) << 10, 1 };
+    static const char *const units[] = { "TiB", "GiB", "MiB", "KiB", "B" };
     show_in_units(out, bytes, factors, units);
 }
 
@@ -105,14 +113,14 @@ static void show_percent(struct fg_buffer *out, uint64_t ppm)
 static const struct number_type *number_type(enum fg_option_type type)
 {
     static const struct number_type types[] = {
-        [FG_OPTION_COUNT] = {"a whole number", "digits such as 1000 or 1_000_000", fg_text_count,
-                             show_count, UINT64_MAX},
-        [FG_OPTION_DURATION] = {"a duration", "digits and a unit (ns us ms s m h d) such as 300ms",
-                                fg_text_duration, show_duration, UINT64_MAX},
-        [FG_OPTION_SIZE] = {"a size", "digits and a unit (B KiB MiB GiB TiB) such as 64KiB",
-                            fg_text_size, show_size, UINT64_MAX},
-        [FG_OPTION_PERCENT] = {"a percentage", "digits and a percent sign such as 20% or 0.5%",
-                               read_percent, show_percent, WHOLE_IN_PPM},
+        [FG_OPTION_COUNT] = { "a whole number", "digits such as 1000 or 1_000_000", fg_text_count,
+                              show_count, UINT64_MAX },
+        [FG_OPTION_DURATION] = { "a duration", "digits and a unit (ns us ms s m h d) such as 300ms",
+                                 fg_text_duration, show_duration, UINT64_MAX },
+        [FG_OPTION_SIZE] = { "a size", "digits and a unit (B KiB MiB GiB TiB) such as 64KiB",
+                             fg_text_size, show_size, UINT64_MAX },
+        [FG_OPTION_PERCENT] = { "a percentage", "digits and a percent sign such as 20% or 0.5%",
+                                read_percent, show_percent, WHOLE_IN_PPM },
     };
     return (size_t)type < FG_COUNT_OF(types) && types[type].noun != NULL ? &types[type] : NULL;
 }
@@ -145,7 +153,8 @@ static void add_number_expectation(struct fg_buffer *out, const struct fg_option
 {
     fg_buffer_add_string(out, type->expected);
     if (option->minimum > 0 || option->maximum > 0) {
-        fg_buffer_add_string(out, ", ");
+        bool both = option->minimum > 0 && upper_bound(option, type->limit) < UINT64_MAX;
+        fg_buffer_add_string(out, both ? ", from " : ", ");
         add_bounds(out, option, type->limit, type->show);
     }
 }
@@ -201,7 +210,9 @@ void fg_config_expectation(const struct fg_option *option, char *memory, size_t 
 /* The value as a message shows it: quoted, escaped, and not longer than people read. */
 static const char *shown(const struct fg_yaml_node *node, char *memory)
 {
-    enum { SHOWN_OF_VALUE = 30 }; /* each byte may take six */
+    enum {
+        SHOWN_OF_VALUE = 30
+    }; /* each byte may take six */
     struct fg_buffer out = fg_buffer_over(memory, FG_CONFIG_SHOWN_BYTES - 1);
     struct fg_text text = node->text;
     text.length = text.length < SHOWN_OF_VALUE ? text.length : SHOWN_OF_VALUE;
@@ -236,11 +247,10 @@ static enum fg_result in_quotes(const struct fg_config_reader *reader,
 }
 
 static enum fg_result read_number(const struct fg_config_reader *reader,
-                                  const struct fg_config_path *path,
-                                  const struct fg_option *option, const struct fg_yaml_node *node,
+                                  const struct fg_config_path *path, const struct fg_option *option,
+                                  const struct number_type *type, const struct fg_yaml_node *node,
                                   void *field)
 {
-    const struct number_type *type = number_type(option->type);
     uint64_t value = 0;
     enum fg_number read = type->read(node->text, upper_bound(option, type->limit), &value);
     if (read == FG_NUMBER_MALFORMED) {
@@ -257,10 +267,9 @@ static enum fg_result read_number(const struct fg_config_reader *reader,
             fg_buffer_add_string(&bounds, "at most ");
             type->show(&bounds, UINT64_MAX);
         }
-        return fg_config_error_at(reader->source, node->place, reader->error,
-                                  "%s: %s is out of range, expected %.*s",
-                                  fg_config_name(path, name), shown(node, text),
-                                  (int)bounds.length, bounds.at);
+        return fg_config_error_at(
+            reader->source, node->place, reader->error, "%s: %s is out of range, expected %.*s",
+            fg_config_name(path, name), shown(node, text), (int)bounds.length, bounds.at);
     }
     *(uint64_t *)field = value;
     return FG_OK;
@@ -282,9 +291,8 @@ static enum fg_result read_bool(const struct fg_config_reader *reader,
 }
 
 static enum fg_result read_choice(const struct fg_config_reader *reader,
-                                  const struct fg_config_path *path,
-                                  const struct fg_option *option, const struct fg_yaml_node *node,
-                                  int *field)
+                                  const struct fg_config_path *path, const struct fg_option *option,
+                                  const struct fg_yaml_node *node, int *field)
 {
     for (int i = 0; option->choices[i] != NULL; i++) {
         if (fg_text_equal(node->text, fg_text_of(option->choices[i]))) {
@@ -386,7 +394,9 @@ enum fg_result fg_config_read_scalar(const struct fg_config_reader *reader,
         return option->read(node->text, field) ? FG_OK
                                                : not_a(reader, path, option, node, "acceptable");
     default:
-        assert(number_type(option->type) != NULL);
-        return read_number(reader, path, option, node, field);
+        break;
     }
+    const struct number_type *number = number_type(option->type);
+    assert(number != NULL);
+    return read_number(reader, path, option, number, node, field);
 }

@@ -1,14 +1,14 @@
-/* config.c - the table leads, the file follows: keys are matched against the rows of a table, then every
- * row gets its value or its default, through the same readers. A map descends into its table with the same
- * structure, an element of a list with a structure of its own.
+/* config.c - the table leads, the file follows: keys are matched against the rows of a table, then
+ * every row gets its value or its default, through the same readers. A map descends into its table
+ * with the same structure, an element of a list with a structure of its own.
  *
  *   read_fields ─► read_value ─► scalar (config-values.c)
  *        ▲             ├───────► map: read_fields
  *        └─────────────┴───────► list: read_fields for each element
  *
- * Invariants: a list's items are in the structure before the first of them is filled, so freeing by the
- * table frees whatever was read when an error ended it; the depth is that of the tables. The structure
- * owns every string and list; fg_config_free is the only one that frees them. */
+ * Invariants: a list's items are in the structure before the first of them is filled, so freeing by
+ * the table frees whatever was read when an error ended it; the depth is that of the tables. The
+ * structure owns every string and list; fg_config_free is the only one that frees them. */
 #include "flashgate/base/config.h"
 
 #include <assert.h>
@@ -19,7 +19,11 @@
 #include "config-source.h"
 #include "flashgate/base/buffer.h"
 
-enum { OPTIONS_MAX = 64, NAMES_BYTES = 400, EXPECTED_BYTES = 256 };
+enum {
+    OPTIONS_MAX = 64,
+    NAMES_BYTES = 400,
+    EXPECTED_BYTES = 256
+};
 
 /* A map being read: where missing options are reported, and whether they are missed at all. */
 struct map {
@@ -54,28 +58,28 @@ static void keep_place(const struct fg_config_reader *reader, const struct fg_op
                        struct fg_config_place place, char *structure)
 {
     if (option->place_offset != 0 && option->place_offset != SIZE_MAX) {
-        struct fg_config_place kept = reader->reads_default ? (struct fg_config_place){0} : place;
+        struct fg_config_place kept = reader->reads_default ? (struct fg_config_place){ 0 } : place;
         memcpy(structure + option->place_offset, &kept, sizeof kept);
     }
 }
 
 /* NAME is WHAT, expected …: the value has the wrong shape. */
 static enum fg_result wrong_shape(const struct fg_config_reader *reader,
-                                  const struct fg_config_path *path,
-                                  const struct fg_option *option, const struct fg_yaml_node *node)
+                                  const struct fg_config_path *path, const struct fg_option *option,
+                                  const struct fg_yaml_node *node)
 {
-    static const char *const shapes[] = {"is a single value", "is a list", "is a map"};
+    static const char *const shapes[] = { "is a single value", "is a list", "is a map" };
     char name[FG_CONFIG_NAME_BYTES], expected[EXPECTED_BYTES];
     fg_config_expectation(option, expected, sizeof expected);
-    return fg_config_error_at(
-        reader->source, node->place, reader->error, "%s %s, expected %s",
-        fg_config_name(path, name),
-        fg_yaml_is_empty(node) ? "has no value" : shapes[node->kind], expected);
+    return fg_config_error_at(reader->source, node->place, reader->error, "%s %s, expected %s",
+                              fg_config_name(path, name),
+                              fg_yaml_is_empty(node) ? "has no value" : shapes[node->kind],
+                              expected);
 }
 
 static enum fg_result check_count(const struct fg_config_reader *reader,
-                                  const struct fg_config_path *path,
-                                  const struct fg_option *option, const struct fg_yaml_node *node)
+                                  const struct fg_config_path *path, const struct fg_option *option,
+                                  const struct fg_yaml_node *node)
 {
     char name[FG_CONFIG_NAME_BYTES];
     if (option->maximum > 0 && node->count > option->maximum) {
@@ -120,7 +124,7 @@ static enum fg_result read_map_element(const struct fg_config_reader *reader,
                                   "an element of %s is not a map, expected a map of options",
                                   fg_config_name(path, name));
     }
-    const struct map map = {.node = node, .place = node->place, .demands = true};
+    const struct map map = { .node = node, .place = node->place, .demands = true };
     return read_fields(reader, NULL, option->fields, &map, element);
 }
 
@@ -153,7 +157,7 @@ static enum fg_result read_map(const struct fg_config_reader *reader,
                                const struct fg_config_path *path, const struct fg_option *option,
                                const struct fg_yaml_node *node, char *structure)
 {
-    struct map map = {.node = node, .place = node->place, .demands = true};
+    struct map map = { .node = node, .place = node->place, .demands = true };
     if (node->kind == FG_YAML_SCALAR && option->alone != NULL &&
         fg_text_equal(node->text, fg_text_of(option->alone))) {
         *(bool *)(structure + option->alone_offset) = true;
@@ -189,10 +193,12 @@ static enum fg_result read_default_text(const struct fg_config_reader *reader,
 {
     char name[FG_CONFIG_NAME_BYTES], title[FG_CONFIG_NAME_BYTES + 32];
     (void)snprintf(title, sizeof title, "the default of %s", fg_config_name(path, name));
-    const struct fg_config_source source = {
-        .name = title, .folder = reader->source->folder, .content = fg_text_of(option->default_text)};
-    const struct fg_config_reader inner = {
-        .source = &source, .reads_default = true, .error = reader->error};
+    const struct fg_config_source source = { .name = title,
+                                             .folder = reader->source->folder,
+                                             .content = fg_text_of(option->default_text) };
+    const struct fg_config_reader inner = { .source = &source,
+                                            .reads_default = true,
+                                            .error = reader->error };
     struct fg_yaml_tree tree;
     enum fg_result result = fg_yaml_read(&source, &tree, reader->error);
     if (result != FG_OK) {
@@ -228,7 +234,7 @@ static enum fg_result read_empty_default(const struct fg_config_reader *reader,
                                          char *structure)
 {
     if (option->type == FG_OPTION_MAP) {
-        const struct map map = {.place = above->place, .demands = above->demands};
+        const struct map map = { .place = above->place, .demands = above->demands };
         return read_fields(reader, path, option->fields, &map, structure);
     }
     if (option->type == FG_OPTION_STRING || option->type == FG_OPTION_PATH) {
@@ -256,8 +262,9 @@ static enum fg_result read_default(const struct fg_config_reader *reader,
     if (!is_simple(option)) {
         return read_default_text(reader, path, option, structure);
     }
-    const struct fg_yaml_node node = {
-        .kind = FG_YAML_SCALAR, .is_plain = true, .text = fg_text_of(option->default_text)};
+    const struct fg_yaml_node node = { .kind = FG_YAML_SCALAR,
+                                       .is_plain = true,
+                                       .text = fg_text_of(option->default_text) };
     return fg_config_read_scalar(reader, path, option, &node, structure + option->offset);
 }
 
@@ -278,7 +285,7 @@ static enum fg_result unknown_option(const struct fg_config_reader *reader,
                                      const struct fg_option *options,
                                      const struct fg_yaml_node *key)
 {
-    const char *candidates[OPTIONS_MAX + 1] = {NULL};
+    const char *candidates[OPTIONS_MAX + 1] = { NULL };
     for (size_t i = 0; options[i].name != NULL; i++) {
         candidates[i] = options[i].name;
     }
@@ -297,8 +304,8 @@ static enum fg_result unknown_option(const struct fg_config_reader *reader,
     add_option_names(&names, options);
     const char *nearest = fg_text_nearest(key->text, candidates);
     return fg_config_error_at(reader->source, key->place, reader->error,
-                              "unknown option %.*s, expected one of %.*s%s%s%s",
-                              (int)quoted.length, quoted.at, (int)names.length, names.at,
+                              "unknown option %.*s, expected one of %.*s%s%s%s", (int)quoted.length,
+                              quoted.at, (int)names.length, names.at,
                               nearest == NULL ? "" : " (did you mean \"",
                               nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?)");
 }
@@ -312,11 +319,11 @@ static size_t index_of(const struct fg_option *options, struct fg_text key)
     return i;
 }
 
-/* values[i] becomes the value of options[i], or stays NULL. Stops at the first key that is unknown or
- * there twice, so a map never costs more than its table. */
+/* values[i] becomes the value of options[i], or stays NULL. Stops at the first key that is unknown
+ * or there twice, so a map never costs more than its table. */
 static enum fg_result match_keys(const struct fg_config_reader *reader,
-                                 const struct fg_config_path *path,
-                                 const struct fg_option *options, const struct fg_yaml_node *node,
+                                 const struct fg_config_path *path, const struct fg_option *options,
+                                 const struct fg_yaml_node *node,
                                  const struct fg_yaml_node **values)
 {
     for (const struct fg_yaml_node *value = node->first; value != NULL; value = value->next) {
@@ -325,7 +332,7 @@ static enum fg_result match_keys(const struct fg_config_reader *reader,
             return unknown_option(reader, path, options, value->key);
         }
         if (values[i] != NULL) {
-            const struct fg_config_path twice = {path, options[i].name};
+            const struct fg_config_path twice = { path, options[i].name };
             char name[FG_CONFIG_NAME_BYTES];
             return fg_config_error_at(reader->source, value->key->place, reader->error,
                                       "option \"%s\" a second time, expected it only once (the "
@@ -343,14 +350,14 @@ static enum fg_result read_fields(const struct fg_config_reader *reader,
                                   const struct fg_option *options, const struct map *map,
                                   char *structure)
 {
-    const struct fg_yaml_node *values[OPTIONS_MAX + 1] = {NULL};
-    assert(index_of(options, (struct fg_text){NULL, 0}) <= OPTIONS_MAX);
+    const struct fg_yaml_node *values[OPTIONS_MAX + 1] = { NULL };
+    assert(index_of(options, (struct fg_text){ NULL, 0 }) <= OPTIONS_MAX);
     enum fg_result result = FG_OK;
     if (map->node != NULL) {
         result = match_keys(reader, path, options, map->node, values);
     }
     for (size_t i = 0; options[i].name != NULL && result == FG_OK; i++) {
-        const struct fg_config_path here = {path, options[i].name};
+        const struct fg_config_path here = { path, options[i].name };
         result = values[i] == NULL ? read_default(reader, &here, &options[i], map, structure)
                                    : read_value(reader, &here, &options[i], values[i], structure);
     }
@@ -366,8 +373,8 @@ static enum fg_result read_tree(const struct fg_config_source *source,
     if (result != FG_OK) {
         return result;
     }
-    const struct fg_config_reader reader = {.source = source, .error = error};
-    struct map map = {.place = {1, 1}, .demands = true};
+    const struct fg_config_reader reader = { .source = source, .error = error };
+    struct map map = { .place = { 1, 1 }, .demands = true };
     if (tree.root != NULL && !fg_yaml_is_empty(tree.root)) {
         map.node = tree.root;
         map.place = tree.root->place;
@@ -433,7 +440,7 @@ enum fg_result fg_config_load(const char *path, const struct fg_option *options,
                                 ? fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", path)
                                 : fg_config_read_file(path, &memory, &length, error);
     if (result == FG_OK) {
-        result = fg_config_parse((struct fg_text){memory, length}, path, folder, options,
+        result = fg_config_parse((struct fg_text){ memory, length }, path, folder, options,
                                  structure, structure_bytes, source_r, error);
     } else {
         memset(structure, 0, structure_bytes);
@@ -533,7 +540,7 @@ static void print_row(const struct fg_option *option, const char *name, void *co
 
 void fg_config_print_options(const struct fg_option *options, FILE *out)
 {
-    struct printed_columns columns = {.out = out};
+    struct printed_columns columns = { .out = out };
     for_each_option(options, "", measure, &columns);
     for_each_option(options, "", print_row, &columns);
 }

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flashgate/base/text.h"
@@ -21,7 +22,7 @@ static void end_on_a_character(char *text)
         start--;
     }
     if (start > 0 && (unsigned char)text[start - 1] >= 0xc0 &&
-        fg_utf8_character((struct fg_text){text + start - 1, length - start + 1}) == 0) {
+        fg_utf8_character((struct fg_text){ text + start - 1, length - start + 1 }) == 0) {
         text[start - 1] = '\0';
     }
 }
@@ -86,6 +87,5 @@ int fg_exit_code(enum fg_result result)
     case FG_UNKNOWN:
         return 3;
     }
-    assert(!"a result outside its enumeration");
-    return 1;
+    abort(); /* a result outside its enumeration */
 }

@@ -1,5 +1,5 @@
-/* hash.c - XXH3 is compiled into this one file, so its speed does not depend on how the library's package
- * was built and nobody else sees its names. */
+/* hash.c - XXH3 is compiled into this one file, so its speed does not depend on how the library's
+ * package was built and nobody else sees its names. */
 #include "flashgate/base/hash.h"
 
 #include <errno.h>

@@ -1,12 +1,13 @@
-/* histogram.c - buckets that grow with the value, so that every quantile has the same relative error.
+/* histogram.c - buckets that grow with the value, so that every quantile has the same relative
+ * error.
  *
- * One step is 12.5 us, a quarter of 50 us. Bucket 0 ends at 4 steps (50 us). After it every octave has
- * four buckets, whose ends are 5, 6, 7 and 8 steps times a power of two: with r the number of whole steps
- * below a duration, the position of r's highest bit is the octave and the two bits after it are the
- * bucket in it. No search. Relative width of a bucket: at most a quarter.
+ * One step is 12.5 us, a quarter of 50 us. Bucket 0 ends at 4 steps (50 us). After it every octave
+ * has four buckets, whose ends are 5, 6, 7 and 8 steps times a power of two: with r the number of
+ * whole steps below a duration, the position of r's highest bit is the octave and the two bits
+ * after it are the bucket in it. No search. Relative width of a bucket: at most a quarter.
  *
- * Invariant: one thread writes, so load and store need no read-modify-write; the count is the sum of the
- * cells and cannot disagree with them. */
+ * Invariant: one thread writes, so load and store need no read-modify-write; the count is the sum
+ * of the cells and cannot disagree with them. */
 #include "flashgate/base/histogram.h"
 
 #include <assert.h>
@@ -64,8 +65,7 @@ void fg_histogram_add(struct fg_histogram *histogram, uint64_t duration_ns)
 void fg_histogram_merge(struct fg_histogram *into, const struct fg_histogram *from)
 {
     for (unsigned i = 0; i < FG_HISTOGRAM_BUCKETS; i++) {
-        add_to_cell(&into->counts[i],
-                    atomic_load_explicit(&from->counts[i], memory_order_relaxed));
+        add_to_cell(&into->counts[i], atomic_load_explicit(&from->counts[i], memory_order_relaxed));
     }
     add_to_cell(&into->sum_ns, atomic_load_explicit(&from->sum_ns, memory_order_relaxed));
 }

@@ -1,8 +1,9 @@
 /* log.c - a line is built in memory of fixed size on the caller's stack and leaves by one write(2).
  *
- * Invariants: a value cannot end the line or begin a key (it is quoted and escaped whenever it is not
- * plain visible ASCII); a field that does not fit is left out whole and the line says truncated. The
- * settings are atomics because a reload may change them while threads log. Owns nothing. */
+ * Invariants: a value cannot end the line or begin a key (it is quoted and escaped whenever it is
+ * not plain visible ASCII); a field that does not fit is left out whole and the line says
+ * truncated. The settings are atomics because a reload may change them while threads log. Owns
+ * nothing. */
 #include "flashgate/base/log.h"
 
 #include <assert.h>
@@ -103,7 +104,7 @@ static void add_number(struct fg_buffer *line, enum fg_log_format format, const 
 static void add_head(struct fg_buffer *line, enum fg_log_format format, enum fg_log_level level,
                      const char *event)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    static const char *const levels[] = { "debug", "info", "warn", "error" };
     char memory[32];
     struct fg_buffer time = fg_buffer_over(memory, sizeof memory);
     fg_buffer_add_time(&time, fg_clock_wall_ms());

@@ -1,9 +1,11 @@
-/* metrics.c - a block is one flat piece of memory: the families' cells one after the other in the table's
- * order, a word for a counter or gauge, a struct fg_histogram for a histogram. The layout knows where each
- * family begins; the same index works in the block of every thread, so a page is a sum over blocks.
+/* metrics.c - a block is one flat piece of memory: the families' cells one after the other in the
+ * table's order, a word for a counter or gauge, a struct fg_histogram for a histogram. The layout
+ * knows where each family begins; the same index works in the block of every thread, so a page is a
+ * sum over blocks.
  *
- * Invariants: a cell has one writer, so a load and a store are enough; rendering only reads. A gauge is a
- * two's complement number in its word, so negative ones add up too. The layout must outlive its blocks. */
+ * Invariants: a cell has one writer, so a load and a store are enough; rendering only reads. A
+ * gauge is a two's complement number in its word, so negative ones add up too. The layout must
+ * outlive its blocks. */
 #include "flashgate/base/metrics.h"
 
 #include <assert.h>
@@ -13,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABELS_BYTES = 512 }; /* of the labels of one sample */
+enum {
+    LABELS_BYTES = 512
+}; /* of the labels of one sample */
 
 struct family_place {
     size_t offset;
@@ -106,8 +110,7 @@ static void *cell_at(const struct fg_metrics_block *block, unsigned family, unsi
 {
     const struct fg_metrics_layout *layout = block->layout;
     assert(family < layout->count && value < layout->places[family].cells);
-    size_t offset =
-        layout->places[family].offset + value * cell_bytes(&layout->families[family]);
+    size_t offset = layout->places[family].offset + value * cell_bytes(&layout->families[family]);
     return (void *)(uintptr_t)(block->cells + offset);
 }
 
@@ -166,7 +169,7 @@ static void add_escaped(struct fg_buffer *page, struct fg_text text, bool quotes
 
 static const char *type_name(enum fg_metric_type type)
 {
-    static const char *const names[] = {"counter", "gauge", "histogram"};
+    static const char *const names[] = { "counter", "gauge", "histogram" };
     return names[type];
 }
 
@@ -216,6 +219,16 @@ static void add_signed(struct fg_buffer *page, int64_t value)
     fg_buffer_add_decimal(page, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+static bool is_whole(double value)
+{
+    const double exact = 9007199254740992.0; /* 2^53 */
+    if (value > exact || value < -exact) {
+        return false;
+    }
+    double whole = (double)(int64_t)value;
+    return whole >= value && whole <= value;
+}
+
 void fg_metrics_sample(struct fg_buffer *page, const struct fg_metric *family, const char *labels,
                        double value)
 {
@@ -224,7 +237,7 @@ void fg_metrics_sample(struct fg_buffer *page, const struct fg_metric *family, c
         fg_buffer_add_string(page, "NaN\n");
     } else if (isinf(value)) {
         fg_buffer_add_string(page, value > 0 ? "+Inf\n" : "-Inf\n");
-    } else if (fabs(value) < 9007199254740992.0 && trunc(value) >= value && trunc(value) <= value) {
+    } else if (is_whole(value)) {
         add_signed(page, (int64_t)value); /* counts stay whole numbers beyond %g's digits */
         fg_buffer_add_byte(page, '\n');
     } else {
@@ -307,7 +320,7 @@ static void render_cell(struct fg_buffer *page, const struct fg_metric *family,
                       fg_metrics_sum(blocks, count, index, value));
         return;
     }
-    struct fg_histogram sum = {0};
+    struct fg_histogram sum = { 0 };
     for (size_t i = 0; i < count; i++) {
         fg_histogram_merge(&sum, cell_at(blocks[i], index, value));
     }

@@ -3,9 +3,10 @@
  *   memory: | used | free ──► free ──► NULL | never touched … |
  *                    ▲ free_head              ▲ touched × object_bytes
  *
- * Objects beyond `touched` were never handed out, are on no list and cost no page. Invariant: in_use plus
- * the length of the free list is `touched`. The pool owns the mapping, the taker an object until it
- * gives it back. Under AddressSanitizer a free object is poisoned, so use after giving is seen. */
+ * Objects beyond `touched` were never handed out, are on no list and cost no page. Invariant:
+ * in_use plus the length of the free list is `touched`. The pool owns the mapping, the taker an
+ * object until it gives it back. Under AddressSanitizer a free object is poisoned, so use after
+ * giving is seen. */
 #include "flashgate/base/pool.h"
 
 #include <assert.h>
@@ -14,18 +15,18 @@
 #include <sys/mman.h>
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_POISONS 1
-#endif
+#    if __has_feature(address_sanitizer)
+#        define POOL_POISONS 1
+#    endif
 #elif defined(__SANITIZE_ADDRESS__)
-#define POOL_POISONS 1
+#    define POOL_POISONS 1
 #endif
 
 #ifdef POOL_POISONS
-#include <sanitizer/asan_interface.h>
+#    include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
-#define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#    define ASAN_POISON_MEMORY_REGION(at, bytes)   ((void)(at), (void)(bytes))
+#    define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
 #endif
 
 /* Every type may live in an object; types aligned to a cache line have sizes that keep it. */
@@ -37,7 +38,7 @@ static size_t rounded(size_t object_bytes)
 
 bool fg_pool_init(struct fg_pool *pool, size_t object_bytes, size_t capacity)
 {
-    *pool = (struct fg_pool){0};
+    *pool = (struct fg_pool){ 0 };
     size_t bytes = 0;
     if (object_bytes == 0 || object_bytes > SIZE_MAX / 2 ||
         __builtin_mul_overflow(rounded(object_bytes), capacity, &bytes)) {
@@ -63,7 +64,7 @@ void fg_pool_close(struct fg_pool *pool)
         ASAN_UNPOISON_MEMORY_REGION(pool->memory, pool->touched * pool->object_bytes);
         munmap(pool->memory, pool->capacity * pool->object_bytes);
     }
-    *pool = (struct fg_pool){0};
+    *pool = (struct fg_pool){ 0 };
 }
 
 void *fg_pool_take(struct fg_pool *pool)

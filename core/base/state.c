@@ -1,11 +1,14 @@
-/* state.c - the table is the drawing, and the check is the same line everywhere. A forbidden move ends the
- * program even in release builds: what follows a broken state machine is worse than a restart. */
+/* state.c - the table is the drawing, and the check is the same line everywhere. A forbidden move
+ * ends the program even in release builds: what follows a broken state machine is worse than a
+ * restart. */
 #include "flashgate/base/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STATES_MAX = 32 }; /* bits of may_go_to */
+enum {
+    STATES_MAX = 32
+}; /* bits of may_go_to */
 
 bool fg_state_may_move(const struct fg_state *table, uint8_t from, uint8_t to)
 {

@@ -1,8 +1,8 @@
-/* text.c - strict readings. Every number is read by one function, `digits`, that separates two answers
- * people need told apart: "this is not a number" and "this number is too large".
+/* text.c - strict readings. Every number is read by one function, `digits`, that separates two
+ * answers people need told apart: "this is not a number" and "this number is too large".
  *
- * Invariant: no reading looks at a byte outside [at, at + length), and none asks the C library, whose
- * answers depend on the locale. Owns nothing. */
+ * Invariant: no reading looks at a byte outside [at, at + length), and none asks the C library,
+ * whose answers depend on the locale. Owns nothing. */
 #include "flashgate/base/text.h"
 
 #include <string.h>
@@ -11,7 +11,9 @@
 #include "flashgate/base/clock.h"
 #include "utf8.h"
 
-enum { NEAREST_TEXT_BYTES = 64 }; /* longer ones are not typing mistakes of a name of ours */
+enum {
+    NEAREST_TEXT_BYTES = 64
+}; /* longer ones are not typing mistakes of a name of ours */
 
 struct unit {
     const char *name;
@@ -20,7 +22,7 @@ struct unit {
 
 struct fg_text fg_text_of(const char *terminated)
 {
-    return (struct fg_text){terminated, terminated == NULL ? 0 : strlen(terminated)};
+    return (struct fg_text){ terminated, terminated == NULL ? 0 : strlen(terminated) };
 }
 
 bool fg_text_equal(struct fg_text a, struct fg_text b)
@@ -49,7 +51,7 @@ bool fg_text_equal_ignoring_case(struct fg_text a, struct fg_text b)
 bool fg_text_starts_with(struct fg_text text, struct fg_text prefix)
 {
     return text.length >= prefix.length &&
-           fg_text_equal((struct fg_text){text.at, prefix.length}, prefix);
+           fg_text_equal((struct fg_text){ text.at, prefix.length }, prefix);
 }
 
 bool fg_text_is_visible_ascii(struct fg_text text, size_t minimum, size_t maximum)
@@ -83,11 +85,11 @@ struct fg_text fg_text_cut(struct fg_text *rest, char separator)
     struct fg_text all = *rest;
     const char *found = all.length == 0 ? NULL : memchr(all.at, separator, all.length);
     if (found == NULL) {
-        *rest = (struct fg_text){NULL, 0};
+        *rest = (struct fg_text){ NULL, 0 };
         return all;
     }
-    struct fg_text before = {all.at, (size_t)(found - all.at)};
-    *rest = (struct fg_text){found + 1, all.length - before.length - 1};
+    struct fg_text before = { all.at, (size_t)(found - all.at) };
+    *rest = (struct fg_text){ found + 1, all.length - before.length - 1 };
     return before;
 }
 
@@ -146,7 +148,7 @@ static enum fg_number with_unit(struct fg_text text, const struct unit *units, b
     while (number < text.length && (is_digit(text.at[number]) || text.at[number] == '_')) {
         number++;
     }
-    struct fg_text name = {text.at + number, text.length - number};
+    struct fg_text name = { text.at + number, text.length - number };
     while (units->name != NULL && !fg_text_equal(name, fg_text_of(units->name))) {
         units++;
     }
@@ -155,7 +157,7 @@ static enum fg_number with_unit(struct fg_text text, const struct unit *units, b
     }
     uint64_t value = 0;
     enum fg_number read =
-        digits((struct fg_text){text.at, number}, underscores, UINT64_MAX, &value);
+        digits((struct fg_text){ text.at, number }, underscores, UINT64_MAX, &value);
     if (read != FG_NUMBER_OK) {
         return read;
     }
@@ -169,14 +171,14 @@ static enum fg_number with_unit(struct fg_text text, const struct unit *units, b
 enum fg_number fg_text_duration(struct fg_text text, uint64_t maximum_ns, uint64_t *ns_r)
 {
     static const struct unit units[] = {
-        {"ns", 1},
-        {"us", 1000},
-        {"ms", FG_MS_IN_NS},
-        {"s", FG_SECOND_IN_NS},
-        {"m", 60 * FG_SECOND_IN_NS},
-        {"h", 3600 * FG_SECOND_IN_NS},
-        {"d", 86400 * FG_SECOND_IN_NS},
-        {NULL, 0},
+        { "ns", 1 },
+        { "us", 1000 },
+        { "ms", FG_MS_IN_NS },
+        { "s", FG_SECOND_IN_NS },
+        { "m", 60 * FG_SECOND_IN_NS },
+        { "h", 3600 * FG_SECOND_IN_NS },
+        { "d", 86400 * FG_SECOND_IN_NS },
+        { NULL, 0 },
     };
     return with_unit(text, units, false, maximum_ns, ns_r);
 }
@@ -184,17 +186,18 @@ enum fg_number fg_text_duration(struct fg_text text, uint64_t maximum_ns, uint64
 enum fg_number fg_text_size(struct fg_text text, uint64_t maximum_bytes, uint64_t *bytes_r)
 {
     static const struct unit units[] = {
-        {"B", 1},
-        {"KiB", UINT64_C(1) << 10},
-        {"MiB", UINT64_C(1) << 20},
-        {"GiB", UINT64_C(1) << 30},
-        {"TiB", UINT64_C(1) << 40},
-        {NULL, 0},
+        { "B", 1 },
+        { "KiB", UINT64_C(1) << 10 },
+        { "MiB", UINT64_C(1) << 20 },
+        { "GiB", UINT64_C(1) << 30 },
+        { "TiB", UINT64_C(1) << 40 },
+        { NULL, 0 },
     };
     return with_unit(text, units, true, maximum_bytes, bytes_r);
 }
 
-/* Two or three digits at `at`, as one of the fixed fields of a time; -1 when they are not digits. */
+/* Two or three digits at `at`, as one of the fixed fields of a time; -1 when they are not digits.
+ */
 static int fixed(struct fg_text text, size_t at, size_t width)
 {
     if (at + width > text.length) {
@@ -232,7 +235,7 @@ static bool zone(struct fg_text text, int *minutes_r)
 /* ".5", ".25" or ".125" before the zone, in milliseconds; *used_r says how many bytes. */
 static bool fraction(struct fg_text text, size_t *used_r, int *ms_r)
 {
-    static const int scale[] = {0, 100, 10, 1};
+    static const int scale[] = { 0, 100, 10, 1 };
     *used_r = 0;
     *ms_r = 0;
     if (text.length == 0 || text.at[0] != '.') {
@@ -267,11 +270,11 @@ bool fg_text_time(struct fg_text text, int64_t *wall_ms_r)
     if (!fg_calendar_is_date(year, month, day) || hour > 23 || minute > 59 || second > 59) {
         return false;
     }
-    struct fg_text rest = {text.at + form_length, text.length - form_length};
+    struct fg_text rest = { text.at + form_length, text.length - form_length };
     size_t used = 0;
     int ms = 0, offset_minutes = 0;
     if (!fraction(rest, &used, &ms) ||
-        !zone((struct fg_text){rest.at + used, rest.length - used}, &offset_minutes)) {
+        !zone((struct fg_text){ rest.at + used, rest.length - used }, &offset_minutes)) {
         return false;
     }
     int64_t minutes = fg_calendar_days(year, month, day) * 1440 + hour * 60 + minute;
@@ -285,8 +288,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /* Optimal string alignment distance (Damerau, "A technique for computer detection and correction of
- * spelling errors", 1964): insertions, deletions, substitutions and swaps of neighbours cost one each.
- * Three rows of the matrix suffice. */
+ * spelling errors", 1964): insertions, deletions, substitutions and swaps of neighbours cost one
+ * each. Three rows of the matrix suffice. */
 static size_t edit_distance(struct fg_text a, struct fg_text b)
 {
     size_t rows[3][NEAREST_TEXT_BYTES + 1];

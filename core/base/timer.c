@@ -1,17 +1,18 @@
 /* timer.c - a clock with four hands.
  *
- *   level 0   64 slots of    1 ms      a timer lies on the lowest level whose hand reaches it within
- *   level 1   64 slots of   64 ms      one turn; when a higher level's hand comes to a slot, the
+ *   level 0   64 slots of    1 ms      a timer lies on the lowest level whose hand reaches it
+ *   level 1   64 slots of   64 ms      in one turn; when a higher level's hand comes to a slot, the
  *   level 2   64 slots of    4 s       slot's timers are placed again, closer to their time
  *   level 3   64 slots of  262 s
  *
- * Time does not tick: the bit maps of occupied slots give the next tick at which a slot fires or is placed
- * again, and advancing jumps from one to the next. An hour without timers costs nothing.
+ * Time does not tick: the bit maps of occupied slots give the next tick at which a slot fires or is
+ * placed again, and advancing jumps from one to the next. An hour without timers costs nothing.
  *
- * Invariants: a set timer lies in exactly one slot; on a level above 0 never in the slot of `now_ms`; a
- * timer that was due already lies in level 0's slot of `now_ms` and fires at the next advance; a slot that
- * holds a timer has its bit set. Advancing first gathers all that is due in order of time, then calls:
- * a function that sets a timer for the past cannot keep the loop here. Timers are the callers'. */
+ * Invariants: a set timer lies in exactly one slot; on a level above 0 never in the slot of
+ * `now_ms`; a timer that was due already lies in level 0's slot of `now_ms` and fires at the next
+ * advance; a slot that holds a timer has its bit set. Advancing first gathers all that is due in
+ * order of time, then calls: a function that sets a timer for the past cannot keep the loop here.
+ * Timers are the callers'. */
 #include "flashgate/base/timer.h"
 
 #include <assert.h>
@@ -19,7 +20,11 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
 
-enum { SLOT_BITS = 6, SLOT_MASK = FG_TIMER_SLOTS - 1, TOP = FG_TIMER_LEVELS - 1 };
+enum {
+    SLOT_BITS = 6,
+    SLOT_MASK = FG_TIMER_SLOTS - 1,
+    TOP = FG_TIMER_LEVELS - 1
+};
 
 static_assert(FG_TIMER_SLOTS == 1 << SLOT_BITS, "a level's slots are one bit map of 64");
 
@@ -96,7 +101,8 @@ static void bring_closer(struct fg_timer_wheel *wheel, unsigned level)
     }
 }
 
-/* Appends all timers due until `until_ms` to `due`, in order of time, and sets the wheel to then. */
+/* Appends all timers due until `until_ms` to `due`, in order of time, and sets the wheel to then.
+ */
 static void gather(struct fg_timer_wheel *wheel, uint64_t until_ms, struct fg_list *due)
 {
     for (uint64_t tick = next_tick(wheel); tick <= until_ms; tick = next_tick(wheel)) {
@@ -113,7 +119,7 @@ static void gather(struct fg_timer_wheel *wheel, uint64_t until_ms, struct fg_li
 
 void fg_timer_wheel_init(struct fg_timer_wheel *wheel, uint64_t now_ns)
 {
-    *wheel = (struct fg_timer_wheel){.now_ms = now_ns / FG_MS_IN_NS};
+    *wheel = (struct fg_timer_wheel){ .now_ms = now_ns / FG_MS_IN_NS };
     for (unsigned level = 0; level < FG_TIMER_LEVELS; level++) {
         for (unsigned slot = 0; slot < FG_TIMER_SLOTS; slot++) {
             fg_list_init(&wheel->slots[level][slot]);
@@ -123,7 +129,7 @@ void fg_timer_wheel_init(struct fg_timer_wheel *wheel, uint64_t now_ns)
 
 void fg_timer_init(struct fg_timer *timer, fg_timer_fired *fired)
 {
-    *timer = (struct fg_timer){.fired = fired};
+    *timer = (struct fg_timer){ .fired = fired };
     fg_list_init(&timer->node);
 }
 
@@ -135,8 +141,8 @@ void fg_timer_set(struct fg_timer_wheel *wheel, struct fg_timer *timer, uint64_t
     wheel->armed++;
 }
 
-/* When `node` is the only one of a slot, its neighbours on both sides are the slot: clears its bit, so
- * that a timer that is moved often leaves no wake-ups behind. */
+/* When `node` is the only one of a slot, its neighbours on both sides are the slot: clears its bit,
+ * so that a timer that is moved often leaves no wake-ups behind. */
 static void clear_bit_if_last(struct fg_timer_wheel *wheel, const struct fg_list *node)
 {
     uintptr_t first = (uintptr_t)&wheel->slots[0][0];

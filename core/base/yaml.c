@@ -1,11 +1,12 @@
-/* yaml.c - libfyaml's events become a tree. Events rather than its documents, because an event carries the
- * place of everything, also of maps, lists, anchors and tags, and nothing has been expanded yet.
+/* yaml.c - libfyaml's events become a tree. Events rather than its documents, because an event
+ * carries the place of everything, also of maps, lists, anchors and tags, and nothing has been
+ * expanded yet.
  *
  *   stack: root map ─► list ─► map        an event's node is added to the innermost open one;
  *                             └ key       in a map, the first scalar of two waits as the key
  *
- * Invariants: nesting is at most DEPTH_MAX; a node is linked into `made_last` when it is made, so freeing
- * needs no walk of the tree. The tree owns its nodes and the nodes their texts. */
+ * Invariants: nesting is at most DEPTH_MAX; a node is linked into `made_last` when it is made, so
+ * freeing needs no walk of the tree. The tree owns its nodes and the nodes their texts. */
 #include "yaml.h"
 
 #include <assert.h>
@@ -15,7 +16,9 @@
 
 #include "config-private.h"
 
-enum { DEPTH_MAX = 32 };
+enum {
+    DEPTH_MAX = 32
+};
 
 struct builder {
     const struct fg_config_source *source;
@@ -30,9 +33,9 @@ struct builder {
 static struct fg_config_place place_of_mark(const struct fy_mark *mark)
 {
     if (mark == NULL) {
-        return (struct fg_config_place){0, 0};
+        return (struct fg_config_place){ 0, 0 };
     }
-    return (struct fg_config_place){(unsigned)mark->line + 1, (unsigned)mark->column + 1};
+    return (struct fg_config_place){ (unsigned)mark->line + 1, (unsigned)mark->column + 1 };
 }
 
 static struct fg_config_place place_of_token(struct fy_token *token)
@@ -64,7 +67,7 @@ static struct fg_yaml_node *new_node(struct builder *builder, enum fg_yaml_kind 
     }
     node->kind = kind;
     node->place = place;
-    node->text = (struct fg_text){copy, text.length};
+    node->text = (struct fg_text){ copy, text.length };
     node->made_before = builder->tree->made_last;
     builder->tree->made_last = node;
     return node;
@@ -111,7 +114,7 @@ static enum fg_result out_of_memory(const struct builder *builder)
 static enum fg_result add_scalar(struct builder *builder, struct fy_event *event)
 {
     struct fy_token *token = event->scalar.value;
-    struct fg_text text = {NULL, 0};
+    struct fg_text text = { NULL, 0 };
     if (token != NULL) {
         text.at = fy_token_get_text(token, &text.length);
     }
@@ -120,7 +123,11 @@ static enum fg_result add_scalar(struct builder *builder, struct fy_event *event
     if (node == NULL) {
         return out_of_memory(builder);
     }
-    node->is_plain = token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN;
+    enum fy_scalar_style style = token == NULL ? FYSS_PLAIN : fy_token_scalar_style(token);
+    node->is_plain = style == FYSS_PLAIN;
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) {
+        node->place.column--; /* libfyaml's mark is behind the quote */
+    }
     return add_node(builder, node);
 }
 
@@ -130,7 +137,7 @@ static enum fg_result open_node(struct builder *builder, struct fy_event *event,
     struct fy_token *token = kind == FG_YAML_LIST ? event->sequence_start.sequence_start
                                                   : event->mapping_start.mapping_start;
     struct fg_config_place place = place_of_event(builder, event, token);
-    struct fg_yaml_node *node = new_node(builder, kind, place, (struct fg_text){NULL, 0});
+    struct fg_yaml_node *node = new_node(builder, kind, place, (struct fg_text){ NULL, 0 });
     if (node == NULL) {
         return out_of_memory(builder);
     }
@@ -219,7 +226,7 @@ static enum fg_result malformed(const struct builder *builder, struct fy_diag *d
     if (first == NULL) {
         return fg_error_set(builder->error, FG_INVALID, "%s: not YAML", builder->source->name);
     }
-    struct fg_config_place place = {(unsigned)first->line, (unsigned)first->column};
+    struct fg_config_place place = { (unsigned)first->line, (unsigned)first->column };
     return fg_config_error_at(builder->source, place, builder->error, "not YAML: %s", first->msg);
 }
 
@@ -267,16 +274,16 @@ static struct fy_diag *new_diagnostics(void)
 enum fg_result fg_yaml_read(const struct fg_config_source *source, struct fg_yaml_tree *tree_r,
                             struct fg_error *error)
 {
-    *tree_r = (struct fg_yaml_tree){0};
-    struct builder builder = {.source = source, .tree = tree_r, .error = error};
+    *tree_r = (struct fg_yaml_tree){ 0 };
+    struct builder builder = { .source = source, .tree = tree_r, .error = error };
     enum fg_result result = out_of_memory(&builder);
     struct fy_parser *parser = NULL;
     struct fy_diag *diagnostics = new_diagnostics();
     if (diagnostics == NULL) {
         goto done;
     }
-    const struct fy_parse_cfg settings = {.flags = FYPCF_QUIET | FYPCF_JSON_NONE,
-                                          .diag = diagnostics};
+    const struct fy_parse_cfg settings = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE,
+                                           .diag = diagnostics };
     parser = fy_parser_create(&settings);
     if (parser == NULL ||
         fy_parser_set_string(parser, source->content.at, source->content.length) != 0) {
@@ -304,7 +311,7 @@ void fg_yaml_free(struct fg_yaml_tree *tree)
         free(node);
         node = before;
     }
-    *tree = (struct fg_yaml_tree){0};
+    *tree = (struct fg_yaml_tree){ 0 };
 }
 
 bool fg_yaml_is_empty(const struct fg_yaml_node *node)

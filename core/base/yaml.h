@@ -1,14 +1,19 @@
-/* yaml.h - the part of YAML that a configuration needs, as a tree in which every node knows its place.
+/* yaml.h - the part of YAML that a configuration needs, as a tree in which every node knows its
+ * place.
  *
- * One document of maps, lists and scalars. Anchors, aliases, tags, directives, second documents and keys that are
- * not scalars are refused: they have no use here, and aliases expand without bound. Duplicate keys are
- * kept, in order: the reader of the tree says where both are. Private to base. */
+ * One document of maps, lists and scalars. Anchors, aliases, tags, second documents and keys that
+ * are not scalars are refused: they have no use here, and aliases expand without bound. Duplicate
+ * keys are kept, in order: the reader of the tree says where both are. Private to base. */
 #ifndef FLASHGATE_CORE_BASE_YAML_H
 #define FLASHGATE_CORE_BASE_YAML_H
 
 #include "flashgate/base/config.h"
 
-enum fg_yaml_kind { FG_YAML_SCALAR, FG_YAML_LIST, FG_YAML_MAP };
+enum fg_yaml_kind {
+    FG_YAML_SCALAR,
+    FG_YAML_LIST,
+    FG_YAML_MAP
+};
 
 struct fg_yaml_node {
     enum fg_yaml_kind kind;

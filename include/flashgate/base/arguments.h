@@ -1,4 +1,5 @@
-/* arguments.h - command-line flags from a table: parsed, checked and printed as help from the same rows.
+/* arguments.h - command-line flags from a table: parsed, checked and printed as help from the same
+ * rows.
  *
  * Flags stand before or between words: `--name VALUE`, `--name=VALUE`, `-c VALUE`, `--` ends them.
  * An unknown flag is refused with the nearest one. Not for use after threads start. */
@@ -17,9 +18,9 @@ struct fg_flag {
     char letter;       /* 0: none */
     const char *value; /* what help calls the value ("FILE"); NULL: a switch */
     const char *help;
-    bool *is_set;             /* switches; may be NULL for valued flags */
-    const char **text;        /* valued flags; the last one given wins… */
-    const char **texts;       /* …unless repeatable: filled up to texts_capacity */
+    bool *is_set;       /* switches; may be NULL for valued flags */
+    const char **text;  /* valued flags; the last one given wins… */
+    const char **texts; /* …unless repeatable: filled up to texts_capacity */
     size_t texts_capacity;
     size_t *texts_count;
 };

@@ -1,5 +1,5 @@
-/* buffer.h - a bounded writer: bytes are appended to memory of fixed size, and what does not fit sets
- * a flag instead of being written.
+/* buffer.h - a bounded writer: bytes are appended to memory of fixed size, and what does not fit
+ * sets a flag instead of being written.
  *
  * One check at the end replaces a check at every append. The memory belongs to the caller.
  * Nothing here allocates or blocks. */

@@ -1,12 +1,13 @@
 /* config.h - one YAML file into one C structure, driven by a table.
  *
- * Each program declares its options once, beside the code that uses them: name, type, bounds, default,
- * help, and where the value lives in the structure. The reader refuses an unknown or duplicate key, a
- * wrong type or a value out of bounds as `file:line:column: what, what was expected (did you mean …?)`
- * followed by the source line and a caret. Defaults are texts in the same notation, read by the same
- * code. Nesting: a type MAP has a table of its own in the same structure; a LIST of maps has a table for
- * its elements. libfyaml does the YAML; aliases and anchors are refused (they have no use here and
- * expand without bound); a file is at most FG_CONFIG_FILE_BYTES. Loading blocks on the file; any thread. */
+ * Each program declares its options once, beside the code that uses them: name, type, bounds,
+ * default, help, and where the value lives in the structure. The reader refuses an unknown or
+ * duplicate key, a wrong type or a value out of bounds as `file:line:column: what, what was
+ * expected (did you mean …?)` followed by the source line and a caret. Defaults are texts in the
+ * same notation, read by the same code. Nesting: a type MAP has a table of its own in the same
+ * structure; a LIST of maps has a table for its elements. libfyaml does the YAML; aliases and
+ * anchors are refused (they have no use here and expand without bound); a file is at most
+ * FG_CONFIG_FILE_BYTES. Loading blocks on the file; any thread. */
 #ifndef FLASHGATE_BASE_CONFIG_H
 #define FLASHGATE_BASE_CONFIG_H
 
@@ -19,7 +20,9 @@
 #include "flashgate/base/error.h"
 #include "flashgate/base/text.h"
 
-enum { FG_CONFIG_FILE_BYTES = 4 << 20 };
+enum {
+    FG_CONFIG_FILE_BYTES = 4 << 20
+};
 
 enum fg_option_type {
     FG_OPTION_STRING,      /* char * (owned by the structure); bounds are its length */
@@ -42,36 +45,39 @@ struct fg_config_list {
     size_t count;
 };
 
-struct fg_config_place { /* where a value stands, for errors of checks that come after loading */
+struct fg_config_place {   /* where a value stands, for errors of checks that come after loading */
     unsigned line, column; /* from 1; 0: a default */
 };
 
 struct fg_option {
     const char *name;
     enum fg_option_type type;
-    size_t offset;           /* offsetof in the structure the table is for */
-    const char *default_text; /* in YAML notation; NULL: required in MAP_LIST elements and files, "" : empty */
+    size_t offset; /* offsetof in the structure the table is for */
+    /* In YAML notation; "": empty; NULL: required (unless optional). */
+    const char *default_text;
     uint64_t minimum, maximum; /* maximum 0: no bound beyond the type's */
-    const char *help;        /* one sentence; shown by --help and in docs */
+    const char *help;          /* one sentence; shown by --help and in docs */
     bool reloadable;
-    bool optional;           /* may be left out without default: stays zero / NULL */
-    const char *const *choices;       /* CHOICE: ended by NULL */
-    const struct fg_option *fields;   /* MAP, MAP_LIST: ended by a row without name */
-    size_t element_bytes;             /* MAP_LIST */
-    size_t place_offset;              /* where to keep a struct fg_config_place; SIZE_MAX or 0: nowhere */
-    /* CUSTOM and, if given, STRING and STRING_LIST elements: false when the text is not acceptable, then
-     * `expected` says what would be. *out is the field (CUSTOM) or NULL (a check only). */
+    bool optional;                  /* may be left out without default: stays zero / NULL */
+    const char *const *choices;     /* CHOICE: ended by NULL */
+    const struct fg_option *fields; /* MAP, MAP_LIST: ended by a row without name */
+    size_t element_bytes;           /* MAP_LIST */
+    size_t place_offset; /* where to keep a struct fg_config_place; SIZE_MAX or 0: nowhere */
+    /* CUSTOM and, if given, STRING and STRING_LIST elements: false when the text is not acceptable,
+     * then `expected` says what would be. *out is the field (CUSTOM) or NULL (a check only). */
     bool (*read)(struct fg_text text, void *out);
     const char *expected;
-    /* MAP: a single scalar that may stand instead of the map ("embedded"); the bool at alone_offset says so. */
+    /* MAP: a single scalar that may stand instead of the map ("embedded"); the bool at alone_offset
+     * says so. */
     const char *alone;
     size_t alone_offset;
 };
 
 struct fg_config_source; /* the parsed file, kept for errors that come later */
 
-/* Reads `path` ("-": standard input is not supported) into *structure, which the caller zeroed. On failure
- * the structure is left freed and zeroed. `source_r` (may be NULL) is to be freed by the caller. */
+/* Reads `path` ("-": standard input is not supported) into *structure, which the caller zeroed. On
+ * failure the structure is left freed and zeroed. `source_r` (may be NULL) is to be freed by the
+ * caller. */
 enum fg_result fg_config_load(const char *path, const struct fg_option *options, void *structure,
                               size_t structure_bytes, struct fg_config_source **source_r,
                               struct fg_error *error) FG_MUST_CHECK;
@@ -81,8 +87,9 @@ enum fg_result fg_config_parse(struct fg_text content, const char *name, const c
                                size_t structure_bytes, struct fg_config_source **source_r,
                                struct fg_error *error) FG_MUST_CHECK;
 /* An error at a place, in the form of the reader's own errors, with source line and caret. */
-enum fg_result fg_config_error_at(const struct fg_config_source *source, struct fg_config_place place,
-                                  struct fg_error *error, const char *format, ...) FG_PRINTF(4, 5);
+enum fg_result fg_config_error_at(const struct fg_config_source *source,
+                                  struct fg_config_place place, struct fg_error *error,
+                                  const char *format, ...) FG_PRINTF(4, 5);
 /* The absolute folder where relative paths of this file start; valid as long as the source. */
 const char *fg_config_folder(const struct fg_config_source *source);
 void fg_config_source_free(struct fg_config_source **source);

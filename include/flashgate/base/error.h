@@ -1,7 +1,7 @@
 /* error.h - how a function says no: a code for the program, a sentence for the person.
  *
- * A function that can be refused by the world returns `enum fg_result` and takes a `struct fg_error *`
- * that it fills only when it fails. The codes are the exit codes' vocabulary (see fg_exit_code);
+ * A function that can be refused by the world returns `enum fg_result` and takes a `struct fg_error
+ * *` that it fills only when it fails. The codes are the exit codes' vocabulary (see fg_exit_code);
  * the text says what, where, and what was expected. Bugs are asserted, never returned. */
 #ifndef FLASHGATE_BASE_ERROR_H
 #define FLASHGATE_BASE_ERROR_H
@@ -18,7 +18,9 @@ enum fg_result {
     FG_EXHAUSTED,   /* a bounded table, queue or pool is full */
 };
 
-enum { FG_ERROR_TEXT_BYTES = 1024 };
+enum {
+    FG_ERROR_TEXT_BYTES = 1024
+};
 
 struct fg_error {
     enum fg_result result;

@@ -1,5 +1,5 @@
-/* hash.h - the one hash of bytes: XXH3 (libxxhash), seeded. Stable across machines and releases, so it
- * may be stored; unguessable only as far as its seed is secret. Any thread; never blocks. */
+/* hash.h - the one hash of bytes: XXH3 (libxxhash), seeded. Stable across machines and releases, so
+ * it may be stored; unguessable only as far as its seed is secret. Any thread; never blocks. */
 #ifndef FLASHGATE_BASE_HASH_H
 #define FLASHGATE_BASE_HASH_H
 

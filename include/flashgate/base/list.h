@@ -1,5 +1,6 @@
-/* list.h - an intrusive doubly linked ring list. A node is on one list or on none; a node that is on
- * none points at itself, so removing twice is harmless. Header only: every function is a few stores. */
+/* list.h - an intrusive doubly linked ring list. A node is on one list or on none; a node that is
+ * on none points at itself, so removing twice is harmless. Header only: every function is a few
+ * stores. */
 #ifndef FLASHGATE_BASE_LIST_H
 #define FLASHGATE_BASE_LIST_H
 

@@ -1,10 +1,11 @@
 /* metrics.h - Prometheus metrics, declared once in tables.
  *
- * A table of `struct fg_metric` declares a module's families: name, type, help, the label's key and its
- * fixed values. A block of cells is one thread's own copy: only that thread writes it (relaxed stores,
- * no lock), any thread may read it; a page is rendered by summing the cells of all blocks. Families with
- * label values that come from the catalogue are rendered by the caller with fg_metrics_begin and
- * fg_metrics_sample, from the same table row. The docs are checked against these tables. */
+ * A table of `struct fg_metric` declares a module's families: name, type, help, the label's key and
+ * its fixed values. A block of cells is one thread's own copy: only that thread writes it (relaxed
+ * stores, no lock), any thread may read it; a page is rendered by summing the cells of all blocks.
+ * Families with label values that come from the catalogue are rendered by the caller with
+ * fg_metrics_begin and fg_metrics_sample, from the same table row. The docs are checked against
+ * these tables. */
 #ifndef FLASHGATE_BASE_METRICS_H
 #define FLASHGATE_BASE_METRICS_H
 
@@ -15,14 +16,19 @@
 #include "flashgate/base/buffer.h"
 #include "flashgate/base/histogram.h"
 
-enum fg_metric_type { FG_COUNTER, FG_GAUGE, FG_HISTOGRAM };
+enum fg_metric_type {
+    FG_COUNTER,
+    FG_GAUGE,
+    FG_HISTOGRAM
+};
 
 struct fg_metric {
     const char *name; /* flashgate_…, ends in _total, _seconds, _bytes as the conventions say */
     enum fg_metric_type type;
     const char *help;
-    const char *label;         /* NULL: no label */
-    const char *const *values; /* the label's fixed values, ended by NULL; NULL: rendered by the caller */
+    const char *label; /* NULL: no label */
+    const char *const
+        *values; /* the label's fixed values, ended by NULL; NULL: rendered by the caller */
 };
 
 struct fg_metrics_layout; /* where each family's cells lie in a block */
@@ -47,9 +53,10 @@ uint64_t fg_metrics_sum(struct fg_metrics_block *const *blocks, size_t count, un
 
 /* Renders every family with fixed values (zero samples included), in the table's order. */
 void fg_metrics_render(const struct fg_metrics_layout *layout,
-                       struct fg_metrics_block *const *blocks, size_t count, struct fg_buffer *page);
-/* For families rendered by the caller: HELP and TYPE lines, then samples. `labels` is already in the
- * form key="value",… (see fg_metrics_label) or NULL. */
+                       struct fg_metrics_block *const *blocks, size_t count,
+                       struct fg_buffer *page);
+/* For families rendered by the caller: HELP and TYPE lines, then samples. `labels` is already in
+ * the form key="value",… (see fg_metrics_label) or NULL. */
 void fg_metrics_begin(struct fg_buffer *page, const struct fg_metric *family);
 void fg_metrics_sample(struct fg_buffer *page, const struct fg_metric *family, const char *labels,
                        double value);

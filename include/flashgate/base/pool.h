@@ -1,7 +1,7 @@
 /* pool.h - objects of one size, all allocated at start, handed out and taken back in constant time.
  *
- * Single thread: the pool belongs to the thread that made it. `in_use` is the gauge that must return
- * to its baseline when load ends. */
+ * Single thread: the pool belongs to the thread that made it. `in_use` is the gauge that must
+ * return to its baseline when load ends. */
 #ifndef FLASHGATE_BASE_POOL_H
 #define FLASHGATE_BASE_POOL_H
 

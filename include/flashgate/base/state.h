@@ -1,5 +1,5 @@
-/* state.h - a checked state machine: a table of states, each with a name and the set of states it may
- * move to. Every move goes through fg_state_move, which asserts that the table allows it.
+/* state.h - a checked state machine: a table of states, each with a name and the set of states it
+ * may move to. Every move goes through fg_state_move, which asserts that the table allows it.
  *
  * The object keeps one byte. Pure; any thread that owns the object. */
 #ifndef FLASHGATE_BASE_STATE_H

@@ -16,7 +16,7 @@ struct fg_text {
     size_t length;
 };
 
-#define FG_TEXT(literal) ((struct fg_text){(literal), sizeof(literal) - 1})
+#define FG_TEXT(literal) ((struct fg_text){ (literal), sizeof(literal) - 1 })
 
 struct fg_text fg_text_of(const char *terminated); /* NULL gives the empty text */
 bool fg_text_equal(struct fg_text a, struct fg_text b);
@@ -26,27 +26,31 @@ bool fg_text_starts_with(struct fg_text text, struct fg_text prefix);
 bool fg_text_is_visible_ascii(struct fg_text text, size_t minimum, size_t maximum);
 bool fg_text_is_utf8(struct fg_text text);
 
-/* Cuts *rest at the first `separator`: returns what is before it, leaves what is after it; without a
- * separator returns all and leaves the empty text with at == NULL. */
+/* Cuts *rest at the first `separator`: returns what is before it, leaves what is after it; without
+ * a separator returns all and leaves the empty text with at == NULL. */
 struct fg_text fg_text_cut(struct fg_text *rest, char separator);
 
-enum fg_number { FG_NUMBER_OK, FG_NUMBER_MALFORMED, FG_NUMBER_OUT_OF_RANGE };
+enum fg_number {
+    FG_NUMBER_OK,
+    FG_NUMBER_MALFORMED,
+    FG_NUMBER_OUT_OF_RANGE
+};
 
 /* A plain decimal: digits only, no leading zero but "0" itself. */
-enum fg_number fg_text_decimal(struct fg_text text, uint64_t maximum, uint64_t *value_r)
-    FG_MUST_CHECK;
+enum fg_number fg_text_decimal(struct fg_text text, uint64_t maximum,
+                               uint64_t *value_r) FG_MUST_CHECK;
 /* As above, with single underscores between digits allowed: 1_000_000. */
-enum fg_number fg_text_count(struct fg_text text, uint64_t maximum, uint64_t *value_r)
-    FG_MUST_CHECK;
+enum fg_number fg_text_count(struct fg_text text, uint64_t maximum,
+                             uint64_t *value_r) FG_MUST_CHECK;
 /* A decimal with one of ns us ms s m h d, no space: "300ms". In nanoseconds. */
-enum fg_number fg_text_duration(struct fg_text text, uint64_t maximum_ns, uint64_t *ns_r)
-    FG_MUST_CHECK;
+enum fg_number fg_text_duration(struct fg_text text, uint64_t maximum_ns,
+                                uint64_t *ns_r) FG_MUST_CHECK;
 /* A count with B KiB MiB GiB TiB: "64KiB". In bytes. */
-enum fg_number fg_text_size(struct fg_text text, uint64_t maximum_bytes, uint64_t *bytes_r)
-    FG_MUST_CHECK;
+enum fg_number fg_text_size(struct fg_text text, uint64_t maximum_bytes,
+                            uint64_t *bytes_r) FG_MUST_CHECK;
 
-/* A time as in RFC 3339, with its offset: 2027-06-18T20:00:00+08:00, .5 to .125 seconds allowed, from 1970
- * on, no leap second. In milliseconds since 1970-01-01T00:00:00Z. */
+/* A time as in RFC 3339, with its offset: 2027-06-18T20:00:00+08:00, .5 to .125 seconds allowed,
+ * from 1970 on, no leap second. In milliseconds since 1970-01-01T00:00:00Z. */
 bool fg_text_time(struct fg_text text, int64_t *wall_ms_r) FG_MUST_CHECK;
 
 /* The candidate nearest to `text` by edit distance (at most a third of its length away), or NULL:

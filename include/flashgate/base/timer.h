@@ -1,9 +1,9 @@
 /* timer.h - a hierarchical timing wheel (Varghese & Lauck, "Hashed and Hierarchical Timing Wheels",
  * 1987): setting, moving and stopping a timer is constant time and allocates nothing.
  *
- * Resolution is one millisecond, rounded up: a timer never fires early. Timers beyond the wheel's span
- * (about 4.6 hours) are parked in its last slot and set again when it comes. Time is an argument.
- * Single thread: a wheel belongs to one loop. A timer is embedded in what it times. */
+ * Resolution is one millisecond, rounded up: a timer never fires early. Timers beyond the wheel's
+ * span (about 4.6 hours) are parked in its last slot and set again when it comes. Time is an
+ * argument. Single thread: a wheel belongs to one loop. A timer is embedded in what it times. */
 #ifndef FLASHGATE_BASE_TIMER_H
 #define FLASHGATE_BASE_TIMER_H
 
@@ -22,11 +22,14 @@ struct fg_timer {
     fg_timer_fired *fired;
 };
 
-enum { FG_TIMER_SLOTS = 64, FG_TIMER_LEVELS = 4 };
+enum {
+    FG_TIMER_SLOTS = 64,
+    FG_TIMER_LEVELS = 4
+};
 
 struct fg_timer_wheel {
     uint64_t now_ms;
-    uint64_t armed; /* how many timers are set */
+    uint64_t armed;                     /* how many timers are set */
     uint64_t occupied[FG_TIMER_LEVELS]; /* a bit a slot: may hold a timer */
     struct fg_list slots[FG_TIMER_LEVELS][FG_TIMER_SLOTS];
 };
