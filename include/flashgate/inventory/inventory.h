@@ -1,0 +1,81 @@
+/* inventory.h - the stock as one worker sees it: a link to Redis, and for each bucket a queue, a call in
+ * flight, a sold-out latch and a filter of buyers. Knows nothing of HTTP.
+ *
+ * fg_inventory_buy answers from memory what memory can answer for certain, and queues the rest; once a
+ * turn fg_inventory_flush makes of each bucket's queue one script call. Thread: the ring's, for all.
+ * Nothing on this path allocates or locks; buckets are allocated when the catalogue brings them. */
+#ifndef FLASHGATE_INVENTORY_INVENTORY_H
+#define FLASHGATE_INVENTORY_INVENTORY_H
+
+#include "flashgate/inventory/link.h"
+#include "flashgate/inventory/purchase.h"
+
+/* What the catalogue says of a bucket's SKU at this moment. Times in ms of Redis's clock; 0: none. */
+enum fg_sale_state { FG_SALE_OPEN, FG_SALE_PAUSED, FG_SALE_ENDED, FG_SALE_FROZEN };
+
+struct fg_bucket_terms {
+    uint32_t bucket;
+    char epoch[FG_EPOCH_BYTES + 1];
+    enum fg_sale_state state;
+    int64_t opens_ms, closes_ms;
+    uint32_t per_user;
+    uint64_t ledger_maximum; /* entries: bounds the filter */
+};
+
+struct fg_inventory_settings {
+    const char *address, *user, *password;
+    uint64_t timeout_ns;      /* of a call, and of its deadline in Redis's clock */
+    uint64_t filter_seed;
+};
+
+struct fg_inventory_counts { /* written by the worker, read by any */
+    _Atomic uint64_t calls, items, look_ups, probes, from_memory, queued, in_flight, filters_loaded,
+        filter_users, timeouts, late_replies, script_errors, noscript;
+    struct fg_histogram *call_seconds; /* owned by the inventory */
+};
+
+struct fg_inventory;
+
+enum fg_result fg_inventory_open(struct fg_ring *ring,
+                                 const struct fg_inventory_settings *settings,
+                                 struct fg_inventory **inventory_r,
+                                 struct fg_error *error) FG_MUST_CHECK;
+/* Ends the link; purchases in flight become unknown, queued ones busy. fg_inventory_is_closed, then free. */
+void fg_inventory_close(struct fg_inventory *inventory);
+bool fg_inventory_is_closed(const struct fg_inventory *inventory);
+void fg_inventory_free(struct fg_inventory **inventory);
+bool fg_inventory_is_ready(const struct fg_inventory *inventory); /* Redis is connected */
+
+/* Makes sure that a bucket exists; called when the catalogue changes, never on the purchase path. */
+enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory, uint32_t bucket) FG_MUST_CHECK;
+/* Purchases are refused with queue_full while set (Redis's memory is nearly full). */
+void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full);
+
+/* Decides or queues. `terms` is read during the call only. `answered` may come before the return. */
+void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                      struct fg_purchase *purchase);
+/* Once a turn. */
+void fg_inventory_flush(struct fg_inventory *inventory);
+/* What is free in the bucket as the newest reply said; -1 while unknown. */
+int64_t fg_inventory_free_units(const struct fg_inventory *inventory, uint32_t bucket);
+int64_t fg_inventory_redis_ms(const struct fg_inventory *inventory);
+const struct fg_inventory_counts *fg_inventory_counts(const struct fg_inventory *inventory);
+const struct fg_link_counts *fg_inventory_link_counts(const struct fg_inventory *inventory);
+
+/* The orders of one user in one bucket. Embedded in the caller's request like a purchase. */
+struct fg_order_search {
+    struct fg_text user;
+    uint32_t bucket;
+    char epoch[FG_EPOCH_BYTES + 1];
+    void (*found)(struct fg_order_search *search);
+
+    enum fg_result result; /* OK, UNREACHABLE, UNKNOWN (no reply in time), REFUSED (the books are closed) */
+    struct fg_record records[FG_RECORDS_MAX];
+    unsigned count;
+
+    struct fg_link_call call; /* the inventory's own */
+    bool told;
+};
+void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search *search);
+
+#endif

@@ -1,0 +1,40 @@
+/* sale.h - the definition of a sale as its owner writes it (sale.yaml): read, checked, written as JSON.
+ *
+ * Pure but for reading a file. A definition belongs to the caller: fg_sale_free. */
+#ifndef FLASHGATE_INVENTORY_SALE_H
+#define FLASHGATE_INVENTORY_SALE_H
+
+#include <stdint.h>
+
+#include "flashgate/base/config.h"
+#include "flashgate/base/error.h"
+#include "flashgate/inventory/names.h"
+
+enum { FG_SALE_SKUS = 1024, FG_STOCK_MAX = 1000000000 };
+
+struct fg_sku_definition {
+    char *sku;
+    uint64_t stock;
+    uint64_t per_user;
+    uint64_t max_ledger_entries; /* 0: the default of the script */
+    struct fg_config_place place;
+};
+
+struct fg_sale_definition {
+    char *sale;
+    int64_t opens_ms, closes_ms; /* 0: none */
+    char *hold;                  /* "none" */
+    int late_payment;            /* 0 refuse */
+    struct fg_config_list skus;  /* of struct fg_sku_definition */
+};
+
+extern const struct fg_option fg_sale_options[];
+
+enum fg_result fg_sale_parse(struct fg_text yaml, const char *name,
+                             struct fg_sale_definition *sale_r,
+                             struct fg_error *error) FG_MUST_CHECK;
+enum fg_result fg_sale_load(const char *path, struct fg_sale_definition *sale_r,
+                            struct fg_error *error) FG_MUST_CHECK;
+void fg_sale_free(struct fg_sale_definition *sale);
+
+#endif

@@ -1,0 +1,179 @@
+/* batch.c - see batch.h; the other half of the contract is the head of scripts/purchase.lua. */
+#include "batch.h"
+
+#include <string.h>
+
+const char *const fg_answer_words[] = {
+#define FG_ANSWER_WORD(name, word) word,
+    FG_ANSWERS(FG_ANSWER_WORD)
+#undef FG_ANSWER_WORD
+        NULL};
+
+const char *fg_answer_word(enum fg_answer answer)
+{
+    return fg_answer_words[answer];
+}
+
+/* --- encoding --------------------------------------------------------------------------------------- */
+
+static void pack_array(struct fg_buffer *out, unsigned count)
+{
+    fg_buffer_add_byte(out, (char)0xdc);
+    fg_buffer_add_byte(out, (char)(count >> 8));
+    fg_buffer_add_byte(out, (char)count);
+}
+
+static void pack_string(struct fg_buffer *out, const char *bytes, size_t length)
+{
+    if (length < 32) {
+        fg_buffer_add_byte(out, (char)(0xa0 | length));
+    } else {
+        fg_buffer_add_byte(out, (char)0xd9);
+        fg_buffer_add_byte(out, (char)length);
+    }
+    fg_buffer_add(out, bytes, length);
+}
+
+static void pack_integer(struct fg_buffer *out, int32_t value)
+{
+    if (value >= -32 && value <= 127) {
+        fg_buffer_add_byte(out, (char)value);
+        return;
+    }
+    fg_buffer_add_byte(out, (char)0xd2);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        fg_buffer_add_byte(out, (char)((uint32_t)value >> shift));
+}
+
+static void pack_items(const struct batch *batch, struct fg_buffer *out)
+{
+    pack_array(out, batch->count * 3);
+    for (unsigned i = 0; i < batch->count; i++) {
+        const struct fg_purchase *item = batch->items[i];
+        int32_t quantity = (int32_t)item->quantity;
+        pack_string(out, item->user.at, item->user.length);
+        pack_string(out, item->digest, item->has_key ? FG_DIGEST_BYTES : 0);
+        pack_integer(out, item->refusal == FG_ANSWER_NONE ? quantity : -quantity);
+    }
+}
+
+size_t batch_bytes(const struct batch *batch)
+{
+    return BATCH_HEAD_BYTES + (size_t)batch->count * BATCH_ITEM_BYTES;
+}
+
+void batch_encode(const struct batch *batch, const char *sha, const char *script,
+                  struct fg_buffer *out)
+{
+    static const char *const names[] = {"stock", "buyers", "orders"};
+    char key[FG_REDIS_KEY_BYTES], packed_memory[3 + BATCH_ITEMS * BATCH_ITEM_BYTES];
+    struct fg_buffer packed = fg_buffer_over(packed_memory, sizeof packed_memory);
+    pack_items(batch, &packed);
+
+    fg_resp_array(out, 9);
+    fg_resp_bulk(out, sha != NULL ? FG_TEXT("EVALSHA") : FG_TEXT("EVAL"));
+    fg_resp_bulk(out, sha != NULL ? (struct fg_text){sha, FG_SCRIPT_SHA_BYTES} : fg_text_of(script));
+    fg_resp_bulk(out, FG_TEXT("3"));
+    for (size_t i = 0; i < FG_COUNT_OF(names); i++) {
+        fg_bucket_key(key, batch->bucket, names[i]);
+        fg_resp_bulk(out, fg_text_of(key));
+    }
+    fg_resp_bulk(out, (struct fg_text){batch->epoch, FG_EPOCH_BYTES});
+    fg_resp_bulk_decimal(out, (uint64_t)batch->deadline_ms);
+    fg_resp_bulk(out, fg_buffer_text(&packed));
+}
+
+/* --- decoding --------------------------------------------------------------------------------------- */
+
+static bool decode_state(struct fg_text word, enum batch_state *state)
+{
+    static const char *const words[] = {"open", "paused", "ended", "not_started", "frozen", "late"};
+    for (size_t i = 0; i < FG_COUNT_OF(words); i++)
+        if (fg_text_equal(word, fg_text_of(words[i]))) {
+            *state = (enum batch_state)i;
+            return true;
+        }
+    return false;
+}
+
+static bool decode_word(struct fg_text word, enum fg_answer *answer)
+{
+    for (size_t i = FG_ANSWER_NONE; i <= FG_ANSWER_QUEUE_FULL; i++)
+        if (fg_text_equal(word, fg_text_of(fg_answer_words[i]))) {
+            *answer = (enum fg_answer)i;
+            return true;
+        }
+    return false;
+}
+
+/* ENTRY EXPIRES, and for a replay the state's letter. */
+static bool decode_order(const struct batch *batch, struct fg_text text, bool is_replay,
+                         struct fg_purchase *item)
+{
+    uint64_t expires_ms;
+    struct fg_text entry = fg_text_cut(&text, ' '), expires = fg_text_cut(&text, ' ');
+    item->order.bucket = batch->bucket;
+    memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
+    if (!fg_ledger_entry_parse(entry, &item->order.entry) ||
+        fg_text_decimal(expires, INT64_MAX, &expires_ms) != FG_NUMBER_OK)
+        return false;
+    item->expires_ms = (int64_t)expires_ms;
+    item->answer = is_replay ? FG_ANSWER_REPLAYED : FG_ANSWER_BOUGHT;
+    if (!is_replay) {
+        item->state = expires_ms == 0 ? FG_ORDER_CONFIRMED : FG_ORDER_HELD;
+        return text.length == 0;
+    }
+    return text.length == 1 && fg_order_state_of_letter(text.at[0], &item->state);
+}
+
+static bool decode_own(struct fg_text entries, struct fg_purchase *item)
+{
+    item->own_count = 0;
+    while (entries.length > 0) {
+        if (item->own_count == FG_RECORDS_MAX ||
+            !fg_ledger_entry_parse(fg_text_cut(&entries, ' '), &item->own[item->own_count++]))
+            return false;
+    }
+    return true;
+}
+
+static bool decode_item(const struct batch *batch, struct fg_text text, struct fg_purchase *item)
+{
+    if (text.length > 1 && (text.at[0] == '+' || text.at[0] == '='))
+        return decode_order(batch, (struct fg_text){text.at + 1, text.length - 1},
+                            text.at[0] == '=', item);
+    struct fg_text word = fg_text_cut(&text, ' ');
+    if (!decode_word(word, &item->answer))
+        return false;
+    if (item->answer == FG_ANSWER_LIMIT_REACHED) {
+        item->order.bucket = batch->bucket;
+        memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
+        return decode_own(text, item);
+    }
+    if (item->answer == FG_ANSWER_NONE) /* a look-up: refuse with what it was refused for */
+        item->answer = item->refusal;
+    return item->answer != FG_ANSWER_NONE;
+}
+
+bool batch_decode(struct batch *batch, const struct fg_reply *reply, struct batch_reply *head)
+{
+    enum { HEAD = 5 }; /* the array's own node, then now, free, state, last id */
+    if (reply->count < HEAD || reply->nodes[0].type != FG_REPLY_ARRAY ||
+        !fg_reply_is(reply, 1, FG_REPLY_INTEGER) || !fg_reply_is(reply, 2, FG_REPLY_INTEGER) ||
+        !decode_state(fg_reply_text(reply, 3), &head->state))
+        return false;
+    head->redis_ms = reply->nodes[1].integer;
+    head->free_units = reply->nodes[2].integer;
+    head->has_last = fg_ledger_entry_parse(fg_reply_text(reply, 4), &head->last);
+    if (head->state == BATCH_LATE) {
+        for (unsigned i = 0; i < batch->count; i++)
+            batch->items[i]->answer = FG_ANSWER_BUSY;
+        return true;
+    }
+    if (reply->count != HEAD + batch->count)
+        return false;
+    for (unsigned i = 0; i < batch->count; i++)
+        if (!decode_item(batch, fg_reply_text(reply, HEAD + i), batch->items[i]))
+            return false;
+    return true;
+}

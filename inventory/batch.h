@@ -1,0 +1,55 @@
+/* batch.h - one script call: purchases written as RESP and MessagePack, and the reply read back.
+ *
+ * Pure: bytes out of purchases, answers out of a reply; a reply that does not have exactly the form of
+ * purchase.lua is refused whole. The items are passed as one MessagePack array, which costs Redis less than
+ * three arguments an item (https://github.com/msgpack/msgpack/blob/master/spec.md). */
+#ifndef FLASHGATE_INVENTORY_BATCH_H
+#define FLASHGATE_INVENTORY_BATCH_H
+
+#include "flashgate/inventory/link.h"
+#include "flashgate/inventory/purchase.h"
+
+enum {
+    BATCH_ITEMS = 64,
+    BATCH_BYTES = 64 << 10,
+    /* What an item takes at most: user, digest and quantity with their MessagePack heads. */
+    BATCH_ITEM_BYTES = FG_USER_BYTES + 2 + FG_DIGEST_BYTES + 1 + 5,
+    BATCH_HEAD_BYTES = 512,
+};
+
+struct batch {
+    struct fg_purchase *items[BATCH_ITEMS];
+    unsigned count;
+    uint32_t bucket;
+    char epoch[FG_EPOCH_BYTES + 1];
+    int64_t deadline_ms; /* Redis's clock */
+};
+
+/* Writes EVALSHA with `sha` (40 bytes), or EVAL with `script` when sha is NULL. */
+void batch_encode(const struct batch *batch, const char *sha, const char *script,
+                  struct fg_buffer *out);
+/* The bytes batch_encode needs at most, without the script's text. */
+size_t batch_bytes(const struct batch *batch);
+
+enum batch_state { /* of the bucket, as the script saw it */
+    BATCH_OPEN,
+    BATCH_PAUSED,
+    BATCH_ENDED,
+    BATCH_NOT_STARTED,
+    BATCH_FROZEN,
+    BATCH_LATE, /* the deadline had passed: nothing was done */
+};
+
+struct batch_reply {
+    int64_t redis_ms;
+    int64_t free_units; /* -1: unknown */
+    enum batch_state state;
+    bool has_last;
+    struct fg_ledger_entry last; /* the ledger's newest entry */
+};
+
+/* Fills every purchase's answer (but does not call anybody). False when the reply has not the form. */
+bool batch_decode(struct batch *batch, const struct fg_reply *reply,
+                  struct batch_reply *reply_r) FG_MUST_CHECK;
+
+#endif

@@ -1,0 +1,413 @@
+/* bucket.c - see bucket.h for the life of a purchase here. */
+#include "bucket.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/base/log.h"
+
+#include "inventory-private.h"
+#include "purchase_script.h"
+
+static void on_replied(struct fg_link_call *call, const struct fg_reply *reply);
+static void on_timed_out(struct fg_link_call *call);
+static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *reply);
+
+struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint64_t seed)
+{
+    struct bucket *bucket = calloc(1, sizeof *bucket);
+    if (bucket == NULL)
+        return NULL;
+    bucket->inventory = inventory;
+    bucket->number = number;
+    bucket->waiting_last = &bucket->waiting;
+    bucket->call.replied = on_replied;
+    bucket->call.timed_out = on_timed_out;
+    bucket->filter_call.replied = on_ledger_read;
+    latch_init(&bucket->latch);
+    filter_init(&bucket->filter, seed, 0);
+    return bucket;
+}
+
+void bucket_free(struct bucket *bucket)
+{
+    if (bucket == NULL)
+        return;
+    assert(bucket->waiting_count == 0 && !bucket->is_in_flight && !bucket->filter_in_flight);
+    filter_close(&bucket->filter);
+    free(bucket);
+}
+
+static uint64_t now_ns(const struct bucket *bucket)
+{
+    return fg_ring_now_ns(bucket->inventory->ring);
+}
+
+static void answer(struct fg_purchase *purchase, enum fg_answer with, uint64_t retry_after_ns)
+{
+    purchase->answer = with;
+    purchase->retry_after_ns = retry_after_ns;
+    purchase->answered(purchase);
+}
+
+/* --- what memory knows ------------------------------------------------------------------------------ */
+
+/* The catalogue's view of whether this may be sold now; NONE: it may. `needs_ms` is the time by Redis's
+ * clock from which on knowledge of the ledger must be for the refusal to be final. */
+static enum fg_answer refusal_by_terms(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                                       uint32_t quantity, int64_t *needs_ms)
+{
+    int64_t redis_ms = fg_link_redis_ms(bucket->inventory->link);
+    *needs_ms = 0;
+    if (terms->state != bucket->known_state) {
+        bucket->known_state = terms->state;
+        bucket->state_since_ns = now_ns(bucket);
+    }
+    if (terms->state == FG_SALE_FROZEN)
+        return FG_ANSWER_FROZEN;
+    if (terms->state == FG_SALE_ENDED)
+        return FG_ANSWER_ENDED;
+    if (terms->closes_ms > 0 && redis_ms >= terms->closes_ms) {
+        *needs_ms = terms->closes_ms;
+        return FG_ANSWER_ENDED;
+    }
+    if (terms->opens_ms > 0 && redis_ms < terms->opens_ms)
+        return FG_ANSWER_NOT_STARTED;
+    if (terms->state == FG_SALE_PAUSED)
+        return FG_ANSWER_PAUSED;
+    if (quantity > terms->per_user)
+        return FG_ANSWER_BAD_QUANTITY;
+    return bucket->inventory->is_full ? FG_ANSWER_QUEUE_FULL : FG_ANSWER_NONE;
+}
+
+static bool filter_is_current(const struct bucket *bucket)
+{
+    return bucket->has_last && bucket->filter.capacity > 0 && !bucket->filter_failed &&
+           fg_ledger_entry_compare(bucket->filter.upto, bucket->last) >= 0;
+}
+
+/* Nobody may be refused from memory who could have an order here. */
+static bool may_refuse(struct bucket *bucket, enum fg_answer refusal, int64_t needs_ms,
+                       struct fg_text user)
+{
+    if (refusal == FG_ANSWER_NOT_STARTED) /* then nobody has */
+        return true;
+    if (refusal == FG_ANSWER_FROZEN || refusal == FG_ANSWER_QUEUE_FULL)
+        return false; /* rare, and the ledger itself may be in doubt: the script looks */
+    if (refusal != FG_ANSWER_BAD_QUANTITY)
+        bucket->wants_filter = true;
+    return filter_is_current(bucket) && now_ns(bucket) - bucket->last_known_ns < KNOWLEDGE_NS &&
+           bucket->last_known_ns >= bucket->state_since_ns && bucket->last_redis_ms >= needs_ms &&
+           !filter_has(&bucket->filter, user);
+}
+
+static void enqueue(struct bucket *bucket, struct fg_purchase *purchase)
+{
+    struct fg_inventory *inventory = bucket->inventory;
+    if (bucket->is_blocked || !fg_link_is_ready(inventory->link) ||
+        bucket->waiting_count == WAITING_MAX) {
+        answer(purchase, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
+        return;
+    }
+    purchase->asked_redis = true;
+    purchase->queued_ns = now_ns(bucket);
+    purchase->next = NULL;
+    *bucket->waiting_last = purchase;
+    bucket->waiting_last = &purchase->next;
+    bucket->waiting_count++;
+    fg_counter_add(&inventory->counts.queued, 1);
+    inventory_mark_dirty(inventory, bucket);
+}
+
+void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                struct fg_purchase *purchase)
+{
+    int64_t needs_ms;
+    bool probes = false;
+    memcpy(bucket->epoch, terms->epoch, sizeof bucket->epoch);
+    bucket->filter.maximum = terms->ledger_maximum;
+    enum fg_answer refusal = refusal_by_terms(bucket, terms, purchase->quantity, &needs_ms);
+    if (refusal == FG_ANSWER_NONE) {
+        switch (latch_ask(&bucket->latch, purchase->quantity, now_ns(bucket))) {
+        case LATCH_PASS: break;
+        case LATCH_PROBE: probes = true; break;
+        case LATCH_REFUSE:
+        case LATCH_LOOK: refusal = FG_ANSWER_SOLD_OUT; break;
+        }
+    }
+    purchase->refusal = refusal;
+    purchase->asked_redis = false;
+    if (refusal != FG_ANSWER_NONE && may_refuse(bucket, refusal, needs_ms, purchase->user)) {
+        fg_counter_add(&bucket->inventory->counts.from_memory, 1);
+        answer(purchase, refusal, 0);
+        return;
+    }
+    if (probes)
+        fg_counter_add(&bucket->inventory->counts.probes, 1);
+    else if (refusal != FG_ANSWER_NONE)
+        fg_counter_add(&bucket->inventory->counts.look_ups, 1);
+    bucket->probes |= probes;
+    enqueue(bucket, purchase);
+}
+
+/* --- the call --------------------------------------------------------------------------------------- */
+
+static void take_batch(struct bucket *bucket)
+{
+    struct batch *batch = &bucket->batch;
+    unsigned most = bucket->waiting_count > BATCH_USUAL * 2 ? BATCH_ITEMS : BATCH_USUAL;
+    batch->count = 0;
+    batch->bucket = bucket->number;
+    memcpy(batch->epoch, bucket->epoch, sizeof batch->epoch);
+    while (bucket->waiting != NULL && batch->count < most) {
+        struct fg_purchase *item = bucket->waiting;
+        bucket->waiting = item->next;
+        batch->items[batch->count++] = item;
+    }
+    if (bucket->waiting == NULL)
+        bucket->waiting_last = &bucket->waiting;
+    bucket->waiting_count -= batch->count;
+    fg_counter_add(&bucket->inventory->counts.queued, (uint64_t)0 - batch->count);
+}
+
+/* False when the link has no room now: tried again in the next turn. */
+static bool send_batch(struct bucket *bucket, bool whole_script)
+{
+    struct fg_inventory *inventory = bucket->inventory;
+    struct batch *batch = &bucket->batch;
+    size_t bytes = batch_bytes(batch) + (whole_script ? purchase_script_bytes : 0);
+    struct fg_buffer *out = fg_link_begin(inventory->link, bytes);
+    if (out == NULL)
+        return false;
+    batch->deadline_ms = fg_link_redis_ms(inventory->link) +
+                         (int64_t)(inventory->settings.timeout_ns / FG_MS_IN_NS);
+    batch_encode(batch, whole_script ? NULL : fg_link_script_sha(inventory->link), purchase_script,
+                 out);
+    fg_link_commit(inventory->link, &bucket->call);
+    fg_counter_add(&inventory->counts.calls, 1);
+    fg_counter_add(&inventory->counts.items, batch->count);
+    return true;
+}
+
+static void answer_batch(struct bucket *bucket, enum fg_answer with, uint64_t retry_after_ns)
+{
+    struct batch *batch = &bucket->batch;
+    unsigned count = batch->count;
+    batch->count = 0;
+    for (unsigned i = 0; i < count; i++)
+        answer(batch->items[i], with, retry_after_ns);
+}
+
+static void end_call(struct bucket *bucket)
+{
+    fg_counter_add(&bucket->inventory->counts.in_flight, UINT64_MAX);
+    bucket->is_in_flight = bucket->is_blocked = bucket->resent = false;
+    if (bucket->probes) {
+        bucket->probes = false;
+        latch_probe_ended(&bucket->latch);
+    }
+    if (bucket->waiting_count > 0)
+        inventory_mark_dirty(bucket->inventory, bucket);
+}
+
+/* Past the deadline nothing is bought any more: a retry after it gets the final answer. */
+static uint64_t past_the_deadline_ns(const struct bucket *bucket)
+{
+    int64_t left_ms = bucket->batch.deadline_ms - fg_link_redis_ms(bucket->inventory->link);
+    return FG_SECOND_IN_NS + (left_ms > 0 ? (uint64_t)left_ms * FG_MS_IN_NS : 0);
+}
+
+static void on_timed_out(struct fg_link_call *call)
+{
+    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
+    fg_counter_add(&bucket->inventory->counts.timeouts, 1);
+    bucket->is_blocked = true;
+    answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+    bucket_refuse_waiting(bucket);
+}
+
+/* Errors that Redis gives before it runs anything: nothing was bought. */
+static bool was_not_run(struct fg_text error)
+{
+    static const char *const words[] = {"NOSCRIPT", "BUSY",    "OOM",         "MISCONF",
+                                        "READONLY", "LOADING", "NOREPLICAS",  "CLUSTERDOWN",
+                                        "MOVED",    "ASK",     "MASTERDOWN",  "NOAUTH",
+                                        "NOPERM",   "BADBATCH", "TRYAGAIN"};
+    struct fg_text word = fg_text_cut(&error, ' ');
+    for (size_t i = 0; i < FG_COUNT_OF(words); i++)
+        if (fg_text_equal(word, fg_text_of(words[i])))
+            return true;
+    return false;
+}
+
+static void refused_by_redis(struct bucket *bucket, struct fg_text error)
+{
+    fg_counter_add(&bucket->inventory->counts.script_errors, 1);
+    fg_log(FG_LOG_ERROR, "purchase_refused_by_redis", FG_NUMBER_FIELD("bucket", bucket->number),
+           FG_TEXT_FIELD("error", error));
+    if (was_not_run(error))
+        answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
+    else
+        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+}
+
+static void learn(struct bucket *bucket, const struct batch_reply *head, uint64_t sent_ns)
+{
+    fg_link_learn_clock(bucket->inventory->link, head->redis_ms);
+    latch_learn(&bucket->latch, head->free_units, sent_ns);
+    if (!head->has_last)
+        return;
+    if (!bucket->has_last || fg_ledger_entry_compare(head->last, bucket->last) > 0)
+        bucket->last = head->last;
+    bucket->has_last = true;
+    bucket->last_known_ns = sent_ns;
+    bucket->last_redis_ms = head->redis_ms;
+}
+
+static void answer_each(struct bucket *bucket)
+{
+    struct batch *batch = &bucket->batch;
+    unsigned count = batch->count;
+    batch->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct fg_purchase *item = batch->items[i];
+        uint64_t retry_after_ns = item->answer == FG_ANSWER_BUSY ? FG_SECOND_IN_NS : 0;
+        answer(item, item->answer, retry_after_ns);
+    }
+}
+
+static void on_replied(struct fg_link_call *call, const struct fg_reply *reply)
+{
+    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
+    struct fg_inventory *inventory = bucket->inventory;
+    struct batch_reply head;
+    if (reply != NULL && fg_text_starts_with(fg_reply_text(reply, 0), FG_TEXT("NOSCRIPT")) &&
+        bucket->batch.count > 0 && !bucket->resent) {
+        fg_counter_add(&inventory->counts.noscript, 1);
+        bucket->resent = true;
+        if (send_batch(bucket, true))
+            return;
+    }
+    if (bucket->batch.count == 0) { /* it had timed out; everybody was answered */
+        fg_counter_add(&inventory->counts.late_replies, 1);
+    } else if (reply == NULL) {
+        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+    } else if (fg_reply_is(reply, 0, FG_REPLY_ERROR)) {
+        refused_by_redis(bucket, fg_reply_text(reply, 0));
+    } else if (batch_decode(&bucket->batch, reply, &head)) {
+        fg_histogram_add(inventory->counts.call_seconds, now_ns(bucket) - call->sent_ns);
+        learn(bucket, &head, call->sent_ns);
+        answer_each(bucket);
+    } else {
+        refused_by_redis(bucket, FG_TEXT("the reply is not of the script's form"));
+    }
+    end_call(bucket);
+}
+
+void bucket_refuse_waiting(struct bucket *bucket)
+{
+    struct fg_purchase *item = bucket->waiting;
+    fg_counter_add(&bucket->inventory->counts.queued, (uint64_t)0 - bucket->waiting_count);
+    bucket->waiting = NULL;
+    bucket->waiting_last = &bucket->waiting;
+    bucket->waiting_count = 0;
+    while (item != NULL) {
+        struct fg_purchase *next = item->next;
+        answer(item, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
+        item = next;
+    }
+}
+
+/* --- the filter of buyers --------------------------------------------------------------------------- */
+
+/* Reads the ledger on from where the filter ends, a page at a time. */
+static void read_ledger(struct bucket *bucket)
+{
+    char key[FG_REDIS_KEY_BYTES], from_memory[48];
+    struct fg_buffer from = fg_buffer_over(from_memory, sizeof from_memory);
+    struct fg_buffer *out = fg_link_begin(bucket->inventory->link, 256);
+    if (out == NULL)
+        return;
+    fg_bucket_key(key, bucket->number, "orders");
+    fg_buffer_add_byte(&from, '(');
+    fg_ledger_entry_add(&from, bucket->filter.upto);
+    fg_resp_array(out, 6);
+    fg_resp_bulk(out, FG_TEXT("XRANGE"));
+    fg_resp_bulk(out, fg_text_of(key));
+    fg_resp_bulk(out, fg_buffer_text(&from));
+    fg_resp_bulk(out, FG_TEXT("+"));
+    fg_resp_bulk(out, FG_TEXT("COUNT"));
+    fg_resp_bulk_decimal(out, FILTER_PAGE);
+    bucket->filter_in_flight = true;
+    fg_link_commit(bucket->inventory->link, &bucket->filter_call);
+}
+
+/* One entry from node `*at` on: [id, [field, value, …]]. Adds its user; moves *at behind it. */
+static bool take_entry(struct bucket *bucket, const struct fg_reply *reply, uint32_t *at)
+{
+    struct fg_ledger_entry entry;
+    if (!fg_reply_is(reply, *at, FG_REPLY_ARRAY) ||
+        !fg_ledger_entry_parse(fg_reply_text(reply, *at + 1), &entry) ||
+        !fg_reply_is(reply, *at + 2, FG_REPLY_ARRAY))
+        return false;
+    uint32_t fields = reply->nodes[*at + 2].length, first = *at + 3;
+    if (fields > reply->count || first + fields > reply->count)
+        return false;
+    for (uint32_t i = 0; i + 1 < fields; i += 2)
+        if (fg_text_equal(fg_reply_text(reply, first + i), FG_TEXT("user")) &&
+            !filter_add(&bucket->filter, fg_reply_text(reply, first + i + 1)))
+            return false;
+    bucket->filter.upto = entry;
+    *at = first + fields;
+    return true;
+}
+
+static void count_filter_users(struct bucket *bucket, size_t before)
+{
+    struct fg_inventory_counts *counts = &bucket->inventory->counts;
+    fg_counter_add(&counts->filter_users, bucket->filter.count - before);
+    if (before == 0 && bucket->filter.count > 0)
+        fg_counter_add(&counts->filters_loaded, 1);
+}
+
+static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *reply)
+{
+    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, filter_call);
+    size_t before = bucket->filter.count;
+    bucket->filter_in_flight = false;
+    if (reply == NULL || !fg_reply_is(reply, 0, FG_REPLY_ARRAY))
+        return;
+    uint32_t entries = reply->nodes[0].length, at = 1;
+    for (uint32_t i = 0; i < entries; i++) {
+        if (take_entry(bucket, reply, &at))
+            continue;
+        bucket->filter_failed = true; /* full, or the ledger is odd: everybody asks the script */
+        fg_log(FG_LOG_WARN, "filter_given_up", FG_NUMBER_FIELD("bucket", bucket->number),
+               FG_NUMBER_FIELD("users", bucket->filter.count));
+        return;
+    }
+    count_filter_users(bucket, before);
+    if (entries == FILTER_PAGE)
+        inventory_mark_dirty(bucket->inventory, bucket);
+}
+
+void bucket_flush(struct bucket *bucket)
+{
+    if (!fg_link_is_ready(bucket->inventory->link)) {
+        bucket_refuse_waiting(bucket);
+        return;
+    }
+    if (bucket->waiting_count > 0 && !bucket->is_in_flight) {
+        take_batch(bucket);
+        bucket->is_in_flight = true;
+        fg_counter_add(&bucket->inventory->counts.in_flight, 1);
+        if (!send_batch(bucket, false)) {
+            answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
+            end_call(bucket);
+        }
+    }
+    if (bucket->wants_filter && !bucket->filter_in_flight && !bucket->filter_failed &&
+        !filter_is_current(bucket))
+        read_ledger(bucket);
+}

@@ -1,0 +1,61 @@
+/* bucket.h - one bucket of one SKU as one worker sees it.
+ *
+ *           buy                    flush                   reply
+ *   memory ◄──── (decide) ────► waiting ────► in flight ────────► answered
+ *                                  │              │ time is up: outcome unknown, the bucket is blocked
+ *                                  │              ▼ until the late reply or the connection's end
+ *                                  └─ busy ◄── blocked
+ *
+ * Invariants: at most one call is in flight; a purchase is in exactly one of: nobody's hands, `waiting`,
+ * `batch`. No refusal from memory rests on knowledge older than KNOWLEDGE_NS, nor is it given to a user
+ * who may have an order here: he, and everybody while the filter is behind the ledger, is sent to the script
+ * to look. Owned by the inventory, freed with it. */
+#ifndef FLASHGATE_INVENTORY_BUCKET_H
+#define FLASHGATE_INVENTORY_BUCKET_H
+
+#include "flashgate/inventory/inventory.h"
+
+#include "batch.h"
+#include "filter.h"
+#include "latch.h"
+
+enum { WAITING_MAX = 16384, FILTER_PAGE = 512, BATCH_USUAL = 32 };
+#define KNOWLEDGE_NS LATCH_LAPSE_NS
+
+struct bucket {
+    struct fg_inventory *inventory;
+    uint32_t number;
+    char epoch[FG_EPOCH_BYTES + 1]; /* as the catalogue last said */
+    bool is_dirty;   /* on the inventory's list for the next flush */
+    bool is_blocked; /* the call in flight timed out */
+    bool is_in_flight, probes, resent;
+
+    struct fg_purchase *waiting, **waiting_last;
+    uint32_t waiting_count;
+    struct batch batch;
+    struct fg_link_call call;
+
+    struct latch latch;
+    enum fg_sale_state known_state; /* as the catalogue last said… */
+    uint64_t state_since_ns;        /* …since */
+
+    bool has_last;                  /* the ledger's newest entry known, … */
+    struct fg_ledger_entry last;
+    uint64_t last_known_ns;         /* …from a call sent then, … */
+    int64_t last_redis_ms;          /* …or by Redis's clock */
+
+    struct filter filter;
+    struct fg_link_call filter_call;
+    bool wants_filter, filter_in_flight, filter_failed;
+};
+
+struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint64_t seed);
+void bucket_free(struct bucket *bucket);
+void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                struct fg_purchase *purchase);
+/* Sends what waits, if nothing is in flight; reads on in the ledger, if the filter is wanted. */
+void bucket_flush(struct bucket *bucket);
+/* Everything that waits is answered busy. */
+void bucket_refuse_waiting(struct bucket *bucket);
+
+#endif

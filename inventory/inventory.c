@@ -1,0 +1,237 @@
+/* inventory.c - see flashgate/inventory/inventory.h. Holds the worker's buckets and its link to Redis, and
+ * makes of everything a turn brought one send. */
+#include "flashgate/inventory/inventory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/base/log.h"
+
+#include "bucket.h"
+#include "inventory-private.h"
+#include "purchase_script.h"
+
+enum { BUCKETS_MAX = 1 << 20, BUCKETS_LEAST = 64 };
+
+void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
+{
+    if (bucket->is_dirty)
+        return;
+    bucket->is_dirty = true;
+    inventory->dirty[inventory->dirty_count++] = bucket;
+}
+
+static void on_link_lost(void *owner, const char *reason)
+{
+    (void)reason;
+    struct fg_inventory *inventory = owner;
+    for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
+        if (inventory->buckets[i] != NULL)
+            bucket_refuse_waiting(inventory->buckets[i]);
+}
+
+static void on_link_ready(void *owner)
+{
+    (void)owner;
+    fg_log(FG_LOG_INFO, "redis_link_ready", FG_NUMBER_FIELD("connected", 1));
+}
+
+enum fg_result fg_inventory_open(struct fg_ring *ring,
+                                 const struct fg_inventory_settings *settings,
+                                 struct fg_inventory **inventory_r, struct fg_error *error)
+{
+    struct fg_inventory *inventory = calloc(1, sizeof *inventory);
+    if (inventory == NULL)
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    inventory->ring = ring;
+    inventory->settings = *settings;
+    inventory->counts.call_seconds = calloc(1, sizeof *inventory->counts.call_seconds);
+    struct fg_link_settings link = {.address = settings->address,
+                                    .user = settings->user,
+                                    .password = settings->password,
+                                    .timeout_ns = settings->timeout_ns,
+                                    .script = purchase_script,
+                                    .became_ready = on_link_ready,
+                                    .lost = on_link_lost,
+                                    .owner = inventory};
+    if (inventory->counts.call_seconds == NULL ||
+        fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
+        free(inventory->counts.call_seconds);
+        free(inventory);
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory for a link to Redis");
+    }
+    *inventory_r = inventory;
+    return FG_OK;
+}
+
+void fg_inventory_close(struct fg_inventory *inventory)
+{
+    fg_link_close(inventory->link);
+}
+
+bool fg_inventory_is_closed(const struct fg_inventory *inventory)
+{
+    return fg_link_is_closed(inventory->link);
+}
+
+void fg_inventory_free(struct fg_inventory **inventory_p)
+{
+    struct fg_inventory *inventory = *inventory_p;
+    if (inventory == NULL)
+        return;
+    for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
+        bucket_free(inventory->buckets[i]);
+    fg_link_free(&inventory->link);
+    free(inventory->buckets);
+    free(inventory->dirty);
+    free(inventory->counts.call_seconds);
+    free(inventory);
+    *inventory_p = NULL;
+}
+
+bool fg_inventory_is_ready(const struct fg_inventory *inventory)
+{
+    return fg_link_is_ready(inventory->link);
+}
+
+/* Both tables at once: every bucket may be dirty. */
+static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
+{
+    uint32_t capacity = inventory->bucket_capacity == 0 ? BUCKETS_LEAST : inventory->bucket_capacity;
+    while (capacity <= bucket)
+        capacity *= 2;
+    if (capacity == inventory->bucket_capacity)
+        return true;
+    struct bucket **buckets = calloc(capacity, sizeof(struct bucket *));
+    struct bucket **dirty = calloc(capacity, sizeof(struct bucket *));
+    if (buckets == NULL || dirty == NULL) {
+        free(buckets);
+        free(dirty);
+        return false;
+    }
+    for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
+        buckets[i] = inventory->buckets[i];
+    for (uint32_t i = 0; i < inventory->dirty_count; i++)
+        dirty[i] = inventory->dirty[i];
+    free(inventory->buckets);
+    free(inventory->dirty);
+    inventory->buckets = buckets;
+    inventory->dirty = dirty;
+    inventory->bucket_capacity = capacity;
+    return true;
+}
+
+static struct bucket *find_bucket(const struct fg_inventory *inventory, uint32_t number)
+{
+    return number < inventory->bucket_capacity ? inventory->buckets[number] : NULL;
+}
+
+enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory, uint32_t number)
+{
+    if (find_bucket(inventory, number) != NULL)
+        return FG_OK;
+    if (number >= BUCKETS_MAX || !make_room(inventory, number))
+        return FG_EXHAUSTED;
+    inventory->buckets[number] = bucket_new(inventory, number, inventory->settings.filter_seed);
+    return inventory->buckets[number] == NULL ? FG_EXHAUSTED : FG_OK;
+}
+
+void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full)
+{
+    inventory->is_full = is_full;
+}
+
+void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                      struct fg_purchase *purchase)
+{
+    struct bucket *bucket = find_bucket(inventory, terms->bucket);
+    assert(purchase->quantity >= 1 && purchase->quantity <= FG_QUANTITY_MAX);
+    if (bucket == NULL) { /* no memory when the catalogue brought it */
+        purchase->answer = FG_ANSWER_BUSY;
+        purchase->retry_after_ns = FG_SECOND_IN_NS;
+        purchase->answered(purchase);
+        return;
+    }
+    bucket_buy(bucket, terms, purchase);
+}
+
+void fg_inventory_flush(struct fg_inventory *inventory)
+{
+    uint32_t count = inventory->dirty_count;
+    for (uint32_t i = 0; i < count; i++) { /* may be marked anew meanwhile: for the next turn */
+        struct bucket *bucket = inventory->dirty[i];
+        bucket->is_dirty = false;
+        bucket_flush(bucket);
+    }
+    memmove(inventory->dirty, inventory->dirty + count,
+            (inventory->dirty_count - count) * sizeof(struct bucket *));
+    inventory->dirty_count -= count;
+    fg_link_flush(inventory->link);
+}
+
+int64_t fg_inventory_free_units(const struct fg_inventory *inventory, uint32_t number)
+{
+    const struct bucket *bucket = find_bucket(inventory, number);
+    return bucket == NULL ? -1 : bucket->latch.free_units;
+}
+
+int64_t fg_inventory_redis_ms(const struct fg_inventory *inventory)
+{
+    return fg_link_redis_ms(inventory->link);
+}
+
+const struct fg_inventory_counts *fg_inventory_counts(const struct fg_inventory *inventory)
+{
+    return &inventory->counts;
+}
+
+const struct fg_link_counts *fg_inventory_link_counts(const struct fg_inventory *inventory)
+{
+    return fg_link_counts(inventory->link);
+}
+
+/* --- looking for a user's orders -------------------------------------------------------------------- */
+
+static void tell(struct fg_order_search *search, enum fg_result result)
+{
+    if (search->told)
+        return;
+    search->told = true;
+    search->result = result;
+    search->found(search);
+}
+
+/* [sentinel, records]: without the epoch's sentinel the books are closed. */
+static void on_search_replied(struct fg_link_call *call, const struct fg_reply *reply)
+{
+    struct fg_order_search *search = FG_CONTAINER_OF(call, struct fg_order_search, call);
+    if (reply == NULL)
+        tell(search, FG_UNKNOWN);
+    else if (!fg_text_equal(fg_reply_text(reply, 1), fg_text_of(search->epoch)) ||
+             !fg_records_parse(fg_reply_text(reply, 2), search->records, &search->count))
+        tell(search, FG_REFUSED);
+    else
+        tell(search, FG_OK);
+}
+
+void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search *search)
+{
+    char key[FG_REDIS_KEY_BYTES];
+    struct fg_buffer *out = fg_link_begin(inventory->link, 128 + FG_USER_BYTES);
+    search->told = false;
+    search->count = 0;
+    if (out == NULL) {
+        tell(search, FG_UNREACHABLE);
+        return;
+    }
+    fg_bucket_key(key, search->bucket, "buyers");
+    fg_resp_array(out, 4);
+    fg_resp_bulk(out, FG_TEXT("HMGET"));
+    fg_resp_bulk(out, fg_text_of(key));
+    fg_resp_bulk(out, FG_TEXT(""));
+    fg_resp_bulk(out, search->user);
+    search->call.replied = on_search_replied;
+    search->call.timed_out = NULL;
+    fg_link_commit(inventory->link, &search->call);
+}
