@@ -1,0 +1,57 @@
+-- common.lua - what every script but purchase.lua begins with: the clock, strict numbers, the books of a bucket.
+--
+-- A script's text is this file followed by its own. A refusal is an error reply whose first word says what
+-- kind it is: REFUSED (does not fit what is there), FROZEN (the books are not whole), LEASE (not ours).
+
+local call, try = redis.call, redis.pcall
+local NUMBER_MAX = 1e15 -- below 2^53 with room: counters stay exact
+
+local function refuse(kind, text) return redis.error_reply(kind .. ' ' .. text) end
+
+local function now_ms()
+    local time = call('TIME')
+    return time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
+end
+
+-- A plain decimal as a number, else nil: tonumber alone would take 0x10, 1e3 and nan.
+local function decimal(text)
+    if type(text) ~= 'string' or not (text == '0' or string.find(text, '^[1-9]%d*$')) then return nil end
+    local number = tonumber(text)
+    return number <= NUMBER_MAX and number or nil
+end
+
+-- `..` and tostring would write 1790000000000 as 1.79e+12.
+local function digits(number) return string.format('%.0f', number) end
+
+local function last_entry(orders_key)
+    local newest = try('XREVRANGE', orders_key, '+', '-', 'COUNT', 1)
+    return not newest.err and newest[1] and newest[1][1] or nil
+end
+
+-- The stock of a bucket as a table of its fields, or nil and the refusal. Missing, differing or of a wrong
+-- type means closed: never zero, never made anew. That total = free + held + sold is left to `is_balanced`,
+-- for an audit must be able to read books that are not.
+local STOCK_NUMBERS = {'total', 'free', 'held', 'sold', 'opens', 'closes', 'per_user', 'hold'}
+local function read_stock(stock_key, buyers_key, orders_key, epoch)
+    local values = try('HMGET', stock_key, 'epoch', 'state', unpack(STOCK_NUMBERS))
+    local sentinel = try('HGET', buyers_key, '')
+    local last_id = last_entry(orders_key)
+    if type(values) ~= 'table' or values.err or values[1] ~= epoch then
+        return nil, refuse('FROZEN', 'the stock ' .. stock_key .. ' is missing or of another epoch')
+    end
+    if sentinel ~= epoch then
+        return nil, refuse('FROZEN', 'the buyers ' .. buyers_key .. ' are missing or of another epoch')
+    end
+    if not last_id then return nil, refuse('FROZEN', 'the ledger ' .. orders_key .. ' is missing') end
+    local stock = {state = values[2], last_id = last_id}
+    for i, name in ipairs(STOCK_NUMBERS) do
+        stock[name] = decimal(values[i + 2])
+        if not stock[name] then
+            return nil, refuse('FROZEN', 'the field ' .. name .. ' of ' .. stock_key .. ' is not a plain decimal')
+        end
+    end
+    return stock
+end
+
+local function is_balanced(stock) return stock.total == stock.free + stock.held + stock.sold end
+

@@ -1,0 +1,30 @@
+-- order.lua - one order by the ledger entry that made it.
+--
+-- KEYS  stock, buyers, orders
+-- ARGV  epoch, entry
+-- Reply [user, record], or an empty array when no such order is remembered
+
+local RECORD_BYTES, DIGEST_BYTES, ENTRY_BYTES = 59, 16, 23
+
+local stock, refusal = read_stock(KEYS[1], KEYS[2], KEYS[3], ARGV[1])
+if not stock then return refusal end
+local ms, sequence = string.match(ARGV[2], '^(%d+)%-(%d+)$')
+if not ms or #ms ~= 13 or #sequence > 10 then return {} end
+
+local entries = call('XRANGE', KEYS[3], ARGV[2], ARGV[2])
+if not entries[1] then return {} end
+local user
+for i = 1, #entries[1][2], 2 do
+    local name, value = entries[1][2][i], entries[1][2][i + 1]
+    if name == 'order' then return {} end -- a later event of another order
+    if name == 'user' then user = value end
+end
+if not user then return {} end
+
+local records = call('HGET', KEYS[2], user) or ''
+local wanted = ms .. string.rep('0', 10 - #sequence) .. sequence
+for at = 1, #records, RECORD_BYTES do
+    local record = string.sub(records, at, at + RECORD_BYTES - 1)
+    if string.sub(record, DIGEST_BYTES + 1, DIGEST_BYTES + ENTRY_BYTES) == wanted then return {user, record} end
+end
+return {}
