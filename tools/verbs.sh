@@ -89,6 +89,9 @@ verb_clean() {
     if grep -qF " $PWD/build/" /proc/self/mountinfo; then
         fail "clean: something is mounted under $PWD/build (see findmnt); unmount it first"
     fi
+    if [[ -d build/fresh && $EUID -ne 0 ]]; then
+        sudo rm -rf build/fresh
+    fi
     rm -rf build run
     say "removed build/ and run/"
 }
