@@ -1,0 +1,284 @@
+/* decode.c - see decode.h.
+ *
+ * The fields of an entry are put into places by name, each at most once; then one check a kind of event
+ * says which of them must be there. A field of an unknown name is refused too: a newer gateway that adds
+ * one expects it to arrive. */
+#include "decode.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "flashgate/base/buffer.h"
+
+static const struct {
+    const char *name;
+    enum relay_event_about about;
+} event_rows[RELAY_EVENT_COUNT] = {
+#define RELAY_EVENT_ROW(name, wire, about) [RELAY_EVENT_##name] = { wire, about },
+    RELAY_EVENTS(RELAY_EVENT_ROW)
+#undef RELAY_EVENT_ROW
+};
+
+const char *relay_event_name(enum relay_event_kind kind)
+{
+    assert(kind < RELAY_EVENT_COUNT);
+    return event_rows[kind].name;
+}
+
+enum relay_event_about relay_event_is_about(enum relay_event_kind kind)
+{
+    assert(kind < RELAY_EVENT_COUNT);
+    return event_rows[kind].about;
+}
+
+void relay_entry_text(struct fg_ledger_entry entry, char text[RELAY_ENTRY_BYTES])
+{
+    struct fg_buffer out = fg_buffer_over(text, RELAY_ENTRY_BYTES - 1);
+    fg_ledger_entry_add(&out, entry);
+    text[out.length] = '\0';
+}
+
+/* --- the fields of an entry ------------------------------------------------------------------------- */
+
+enum field {
+    FIELD_EVENT,
+    FIELD_ORDER,
+    FIELD_USER,
+    FIELD_QUANTITY,
+    FIELD_KEY,
+    FIELD_EXPIRES_AT,
+    FIELD_COUNT
+};
+
+static const char *const field_names[FIELD_COUNT] = {
+    [FIELD_EVENT] = "event",       [FIELD_ORDER] = "order", [FIELD_USER] = "user",
+    [FIELD_QUANTITY] = "quantity", [FIELD_KEY] = "key",     [FIELD_EXPIRES_AT] = "expires_at",
+};
+
+struct entry_fields {
+    struct fg_text values[FIELD_COUNT]; /* at == NULL: the entry has no such field */
+};
+
+/* What is wrong, cut so that damage does not flood a log. */
+static enum fg_result refuse(struct fg_error *error, const char *what, struct fg_text value)
+{
+    enum {
+        SHOWN_BYTES = 64
+    };
+    int shown = (int)(value.length < SHOWN_BYTES ? value.length : SHOWN_BYTES);
+    if (value.at == NULL)
+        return fg_error_set(error, FG_INVALID, "%s", what);
+    return fg_error_set(error, FG_INVALID, "%s: '%.*s'", what, shown, value.at);
+}
+
+static int field_index(struct fg_text name)
+{
+    for (int index = 0; index < FIELD_COUNT; index++)
+        if (fg_text_equal(name, fg_text_of(field_names[index])))
+            return index;
+    return -1;
+}
+
+static enum fg_result sort_fields(const struct fg_text *fields, size_t count,
+                                  struct entry_fields *sorted, struct fg_error *error)
+{
+    if (count % 2 != 0 || count > 2 * RELAY_ENTRY_FIELDS)
+        return fg_error_set(error, FG_INVALID, "an odd or too large number of fields (%zu)", count);
+    for (size_t at = 0; at < count; at += 2) {
+        int index = field_index(fields[at]);
+        if (index < 0)
+            return refuse(error, "an unknown field", fields[at]);
+        if (sorted->values[index].at != NULL)
+            return refuse(error, "a field that is there twice", fields[at]);
+        sorted->values[index] = fields[at + 1];
+        if (fields[at + 1].at == NULL) /* empty, but there */
+            sorted->values[index] = FG_TEXT("");
+    }
+    return FG_OK;
+}
+
+static bool find_kind(struct fg_text name, enum relay_event_kind *kind_r)
+{
+    for (int kind = 0; kind < RELAY_EVENT_COUNT; kind++) {
+        if (fg_text_equal(name, fg_text_of(event_rows[kind].name))) {
+            *kind_r = (enum relay_event_kind)kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum fg_result read_number(struct fg_text text, const char *what, uint64_t minimum,
+                                  uint64_t maximum, uint64_t *value_r, struct fg_error *error)
+{
+    if (fg_text_decimal(text, maximum, value_r) != FG_NUMBER_OK || *value_r < minimum)
+        return refuse(error, what, text);
+    return FG_OK;
+}
+
+static bool is_digest(struct fg_text text)
+{
+    if (text.length != FG_DIGEST_BYTES)
+        return false;
+    for (size_t at = 0; at < text.length; at++) {
+        char byte = text.at[at];
+        if (!(byte >= '0' && byte <= '9') && !(byte >= 'a' && byte <= 'f'))
+            return false;
+    }
+    return true;
+}
+
+/* --- ids -------------------------------------------------------------------------------------------- */
+
+static enum fg_result make_event_id(const struct relay_origin *origin, struct relay_event *event,
+                                    struct fg_error *error)
+{
+    struct fg_order_id id = { .bucket = origin->bucket, .entry = event->position };
+    struct fg_buffer out = fg_buffer_over(event->id, RELAY_ID_BYTES - 1);
+    memcpy(id.epoch, origin->epoch, sizeof id.epoch);
+    fg_order_id_add(&out, &id);
+    event->id[out.length] = '\0';
+    if (out.overflowed)
+        return fg_error_set(error, FG_INVALID, "its event id would be longer than %d characters",
+                            FG_ORDER_ID_BYTES);
+    return FG_OK;
+}
+
+/* An order id of this bucket and epoch: the id of an earlier event of this ledger. */
+static bool is_earlier_order(const struct relay_origin *origin, struct fg_text order,
+                             struct fg_ledger_entry position)
+{
+    struct fg_order_id id;
+    return order.length < RELAY_ID_BYTES && fg_order_id_parse(order, &id) &&
+           id.bucket == origin->bucket && strcmp(id.epoch, origin->epoch) == 0 &&
+           fg_ledger_entry_compare(id.entry, position) < 0;
+}
+
+static enum fg_result read_order(const struct relay_origin *origin, struct fg_text order,
+                                 struct relay_event *event, struct fg_error *error)
+{
+    if (order.at == NULL) {
+        event->is_first_of_order = true;
+        memcpy(event->order, event->id, sizeof event->order);
+        return FG_OK;
+    }
+    if (!is_earlier_order(origin, order, event->position))
+        return refuse(error, "not the id of an earlier order of this bucket", order);
+    memcpy(event->order, order.at, order.length);
+    event->order[order.length] = '\0';
+    return FG_OK;
+}
+
+/* --- the parts of an event -------------------------------------------------------------------------- */
+
+static enum fg_result read_quantity(struct fg_text text, bool needed, uint64_t minimum,
+                                    struct relay_event *event, struct fg_error *error)
+{
+    if (text.at == NULL)
+        return needed ? fg_error_set(error, FG_INVALID, "no quantity") : FG_OK;
+    event->has_quantity = true;
+    return read_number(text, "not a quantity", minimum, RELAY_NUMBER_MAXIMUM, &event->quantity,
+                       error);
+}
+
+static enum fg_result read_user(struct fg_text text, bool needed, struct relay_event *event,
+                                struct fg_error *error)
+{
+    if (text.at == NULL)
+        return needed ? fg_error_set(error, FG_INVALID, "no user") : FG_OK;
+    if (!fg_text_is_visible_ascii(text, 1, FG_USER_BYTES))
+        return refuse(error, "not a user", text);
+    event->user = text;
+    return FG_OK;
+}
+
+static enum fg_result read_key(struct fg_text text, struct relay_event *event,
+                               struct fg_error *error)
+{
+    if (text.at == NULL || text.length == 0)
+        return FG_OK;
+    if (!is_digest(text))
+        return refuse(error, "not a key's digest", text);
+    event->key = text;
+    return FG_OK;
+}
+
+static enum fg_result read_expiry(struct fg_text text, struct relay_event *event,
+                                  struct fg_error *error)
+{
+    if (text.at == NULL)
+        return FG_OK;
+    return read_number(text, "not a time in milliseconds", 0, RELAY_NUMBER_MAXIMUM,
+                       &event->expires_at_ms, error);
+}
+
+/* The order's first event tells all of it; a later one may leave out what does not change. */
+static enum fg_result read_order_event(const struct relay_origin *origin,
+                                       const struct entry_fields *fields, struct relay_event *event,
+                                       struct fg_error *error)
+{
+    enum fg_result result = read_order(origin, fields->values[FIELD_ORDER], event, error);
+    bool first = event->is_first_of_order;
+    if (result == FG_OK && first && event->kind != RELAY_EVENT_HELD &&
+        event->kind != RELAY_EVENT_CONFIRMED)
+        result =
+            fg_error_set(error, FG_INVALID, "'%s' without an order", relay_event_name(event->kind));
+    if (result == FG_OK)
+        result = read_user(fields->values[FIELD_USER], first, event, error);
+    if (result == FG_OK)
+        result = read_quantity(fields->values[FIELD_QUANTITY], first, 1, event, error);
+    if (result == FG_OK)
+        result = read_key(fields->values[FIELD_KEY], event, error);
+    if (result == FG_OK)
+        result = read_expiry(fields->values[FIELD_EXPIRES_AT], event, error);
+    return result;
+}
+
+static enum fg_result read_other_event(const struct entry_fields *fields, struct relay_event *event,
+                                       struct fg_error *error)
+{
+    bool needs_quantity = relay_event_is_about(event->kind) == RELAY_ABOUT_STOCK;
+    for (int index = 0; index < FIELD_COUNT; index++)
+        if (index != FIELD_EVENT && index != FIELD_QUANTITY && fields->values[index].at != NULL)
+            return fg_error_set(error, FG_INVALID, "'%s' with a field '%s'",
+                                relay_event_name(event->kind), field_names[index]);
+    return read_quantity(fields->values[FIELD_QUANTITY], needs_quantity, 0, event, error);
+}
+
+static enum fg_result read_event(const struct relay_origin *origin,
+                                 const struct entry_fields *fields, struct relay_event *event,
+                                 struct fg_error *error)
+{
+    if (fields->values[FIELD_EVENT].at == NULL)
+        return fg_error_set(error, FG_INVALID, "no event");
+    if (!find_kind(fields->values[FIELD_EVENT], &event->kind))
+        return refuse(error, "an unknown event", fields->values[FIELD_EVENT]);
+    if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
+        return read_order_event(origin, fields, event, error);
+    return read_other_event(fields, event, error);
+}
+
+enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text entry,
+                            const struct fg_text *fields, size_t field_count,
+                            struct relay_event *event_r, struct fg_error *error)
+{
+    struct entry_fields sorted = { 0 };
+    enum fg_result result = FG_OK;
+    memset(event_r, 0, sizeof *event_r);
+    if (!fg_ledger_entry_parse(entry, &event_r->position)) {
+        result = refuse(error, "not a stream id", entry);
+    } else {
+        relay_entry_text(event_r->position, event_r->entry);
+        result = make_event_id(origin, event_r, error);
+    }
+    if (result == FG_OK)
+        result = sort_fields(fields, field_count, &sorted, error);
+    if (result == FG_OK)
+        result = read_event(origin, &sorted, event_r, error);
+    if (result != FG_OK)
+        fg_error_prefix(error, "bucket %" PRIu32 ", entry %.*s", origin->bucket,
+                        (int)(entry.length < RELAY_ENTRY_BYTES ? entry.length : RELAY_ENTRY_BYTES),
+                        entry.at == NULL ? "" : entry.at);
+    return result;
+}

@@ -1,0 +1,150 @@
+/* relay_metrics.c - see relay_metrics.h. */
+#include "relay_metrics.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/base/attributes.h"
+
+enum {
+    PAGE_BYTES = 16 << 10,
+    PAGE_BYTES_A_SINK = 32 << 10
+};
+
+static const char *const versions[] = { FG_VERSION, NULL };
+static const char *const failures[] = {
+    [RELAY_FAILURE_REDIS] = "redis",
+    [RELAY_FAILURE_SINK] = "sink",
+    [RELAY_FAILURE_LEASE_LOST] = "lease_lost",
+    [RELAY_FAILURE_LEDGER] = "ledger",
+    [RELAY_FAILURE_COUNT] = NULL,
+};
+
+/* Rows with the label `sink` get their values from the config. */
+static const char sink_label[] = "sink";
+
+static const struct fg_metric families[RELAY_METRIC_COUNT] = {
+    [RELAY_BUILD_INFO] = { "flashgate_relay_build_info", FG_GAUGE,
+                           "The version that runs; always 1.", "version", versions },
+    [RELAY_READY] = { "flashgate_relay_ready", FG_GAUGE,
+                      "1 while Redis and every sink can be reached and no bucket is stopped.", NULL,
+                      NULL },
+    [RELAY_EVENTS_DELIVERED] = { "flashgate_relay_events_delivered_total", FG_COUNTER,
+                                 "Events that were new to the sink and are committed there.",
+                                 sink_label, NULL },
+    [RELAY_EVENTS_REPEATED] = { "flashgate_relay_events_repeated_total", FG_COUNTER,
+                                "Events the sink already had: delivered again after a failure.",
+                                sink_label, NULL },
+    [RELAY_BATCHES] = { "flashgate_relay_batches_total", FG_COUNTER, "Transactions committed.",
+                        sink_label, NULL },
+    [RELAY_COMMIT_SECONDS] = { "flashgate_relay_commit_seconds", FG_HISTOGRAM,
+                               "From the begin of a transaction to the end of its commit.",
+                               sink_label, NULL },
+    [RELAY_BACKLOG] = { "flashgate_relay_backlog_events", FG_GAUGE,
+                        "Ledger entries not yet acknowledged.", sink_label, NULL },
+    [RELAY_BACKLOG_OLDEST] = { "flashgate_relay_backlog_oldest_seconds", FG_GAUGE,
+                               "Age of the oldest ledger entry not yet acknowledged.", sink_label,
+                               NULL },
+    [RELAY_REDIS_UP] = { "flashgate_relay_redis_up", FG_GAUGE,
+                         "1 while this sink's thread is connected to Redis.", sink_label, NULL },
+    [RELAY_SINK_UP] = { "flashgate_relay_sink_up", FG_GAUGE, "1 while the sink takes events.",
+                        sink_label, NULL },
+    [RELAY_BUCKETS] = { "flashgate_relay_buckets", FG_GAUGE, "Buckets in the catalogue.",
+                        sink_label, NULL },
+    [RELAY_BUCKETS_STOPPED] = { "flashgate_relay_buckets_stopped", FG_GAUGE,
+                                "Buckets that wait for a person: an entry cannot be read.",
+                                sink_label, NULL },
+    [RELAY_LEASES_HELD] = { "flashgate_relay_leases_held", FG_GAUGE,
+                            "Buckets whose lease this relay holds.", sink_label, NULL },
+    [RELAY_FAILURES] = { "flashgate_relay_failures_total", FG_COUNTER,
+                         "What went wrong and was tried again, by kind.", "kind", failures },
+};
+
+struct relay_metrics {
+    struct fg_metric families[RELAY_METRIC_COUNT]; /* with the sinks' ids */
+    const char *sink_ids[RELAY_SINKS_MAX + 1];
+    size_t sink_count;
+    struct fg_metrics_layout *layout;
+    struct fg_metrics_block *blocks[RELAY_SINKS_MAX + 1]; /* the last one in use: the control's */
+    size_t page_bytes;
+    char *page;
+};
+
+static struct fg_metrics_block *control_block(struct relay_metrics *metrics)
+{
+    return metrics->blocks[metrics->sink_count];
+}
+
+static void name_sinks(struct relay_metrics *metrics, const struct relay_options *options)
+{
+    metrics->sink_count = options->sinks.count;
+    for (size_t index = 0; index < metrics->sink_count; index++)
+        metrics->sink_ids[index] = relay_options_sink(options, index)->id;
+    memcpy(metrics->families, families, sizeof families);
+    for (size_t row = 0; row < RELAY_METRIC_COUNT; row++)
+        if (metrics->families[row].label == sink_label)
+            metrics->families[row].values = metrics->sink_ids;
+}
+
+struct relay_metrics *relay_metrics_new(const struct relay_options *options)
+{
+    struct relay_metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL)
+        return NULL;
+    name_sinks(metrics, options);
+    metrics->layout = fg_metrics_layout_new(metrics->families, RELAY_METRIC_COUNT);
+    metrics->page_bytes = PAGE_BYTES + PAGE_BYTES_A_SINK * metrics->sink_count;
+    metrics->page = malloc(metrics->page_bytes);
+    bool complete = metrics->layout != NULL && metrics->page != NULL;
+    for (size_t index = 0; complete && index <= metrics->sink_count; index++) {
+        metrics->blocks[index] = fg_metrics_block_new(metrics->layout);
+        complete = metrics->blocks[index] != NULL;
+    }
+    if (complete)
+        fg_metrics_set(control_block(metrics), RELAY_BUILD_INFO, 0, 1);
+    else
+        relay_metrics_free(&metrics);
+    return metrics;
+}
+
+void relay_metrics_free(struct relay_metrics **metrics_at)
+{
+    struct relay_metrics *metrics = *metrics_at;
+    *metrics_at = NULL;
+    if (metrics == NULL)
+        return;
+    for (size_t index = 0; index <= metrics->sink_count; index++)
+        fg_metrics_block_free(&metrics->blocks[index]);
+    fg_metrics_layout_free(&metrics->layout);
+    free(metrics->page);
+    free(metrics);
+}
+
+struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index)
+{
+    assert(index < metrics->sink_count);
+    return metrics->blocks[index];
+}
+
+void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready)
+{
+    fg_metrics_set(control_block(metrics), RELAY_READY, 0, is_ready);
+}
+
+struct fg_text relay_metrics_page(struct relay_metrics *metrics)
+{
+    struct fg_buffer page = fg_buffer_over(metrics->page, metrics->page_bytes);
+    fg_metrics_render(metrics->layout, metrics->blocks, metrics->sink_count + 1, &page);
+    assert(!page.overflowed);
+    return fg_buffer_text(&page);
+}
+
+void relay_metrics_print(FILE *out)
+{
+    static const char *const types[] = { "counter", "gauge", "histogram" };
+    for (size_t row = 0; row < RELAY_METRIC_COUNT; row++)
+        fprintf(out, "%-40s  %-9s  %s\n", families[row].name, types[families[row].type],
+                families[row].help);
+}

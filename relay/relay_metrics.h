@@ -1,0 +1,52 @@
+/* relay_metrics.h - the relay's metrics. A block for each delivery thread and one for the control thread;
+ * the sinks' ids are the label values, so the table is completed when the config is known. */
+#ifndef FLASHGATE_RELAY_METRICS_H
+#define FLASHGATE_RELAY_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "flashgate/base/buffer.h"
+#include "flashgate/base/metrics.h"
+#include "relay_options.h"
+
+enum relay_metric {
+    RELAY_BUILD_INFO,
+    RELAY_READY,
+    RELAY_EVENTS_DELIVERED,
+    RELAY_EVENTS_REPEATED,
+    RELAY_BATCHES,
+    RELAY_COMMIT_SECONDS,
+    RELAY_BACKLOG,
+    RELAY_BACKLOG_OLDEST,
+    RELAY_REDIS_UP,
+    RELAY_SINK_UP,
+    RELAY_BUCKETS,
+    RELAY_BUCKETS_STOPPED,
+    RELAY_LEASES_HELD,
+    RELAY_FAILURES,
+    RELAY_METRIC_COUNT
+};
+
+enum relay_failure { /* label values of RELAY_FAILURES */
+    RELAY_FAILURE_REDIS,
+    RELAY_FAILURE_SINK,
+    RELAY_FAILURE_LEASE_LOST,
+    RELAY_FAILURE_LEDGER,
+    RELAY_FAILURE_COUNT
+};
+
+struct relay_metrics;
+
+/* NULL without memory. `options` must outlive it. */
+struct relay_metrics *relay_metrics_new(const struct relay_options *options);
+void relay_metrics_free(struct relay_metrics **metrics);
+/* The block that sink `index`'s thread writes; belongs to `metrics`. */
+struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index);
+void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready); /* control thread */
+/* The page; a view into memory of `metrics` that the next call overwrites. Control thread. */
+struct fg_text relay_metrics_page(struct relay_metrics *metrics);
+/* Every family's name, type and help, for the docs. */
+void relay_metrics_print(FILE *out);
+
+#endif

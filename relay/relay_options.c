@@ -1,0 +1,300 @@
+/* relay_options.c - see relay_options.h. What one row of the table can say stands there; what concerns
+ * two options at once is checked after loading, with the place of the one at fault. */
+#include "relay_options.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/text.h"
+#include "flashgate/inventory/names.h"
+#include "flashgate/ring/ring.h"
+#include "sink.h"
+
+enum {
+    ADDRESS_BYTES = 255
+};
+
+#define REDIS_TIMEOUT_NS (500 * FG_MS_IN_NS)
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const log_formats[] = { "logfmt", "json", NULL };
+
+static bool check_id(struct fg_text text, void *out)
+{
+    (void)out;
+    return fg_name_is_valid(text);
+}
+
+/* HOST:PORT or unix:PATH; a name is resolved only when it is connected to. */
+static bool check_redis_address(struct fg_text text, void *out)
+{
+    uint64_t port;
+    size_t colon = text.length;
+    (void)out;
+    if (fg_text_starts_with(text, FG_TEXT("unix:")))
+        return text.length > strlen("unix:");
+    while (colon > 0 && text.at[colon - 1] != ':')
+        colon--;
+    struct fg_text after = { text.at + colon, text.length - colon };
+    return colon > 1 && fg_text_decimal(after, 65535, &port) == FG_NUMBER_OK && port > 0;
+}
+
+static bool check_listen_address(struct fg_text text, void *out)
+{
+    char terminated[ADDRESS_BYTES + 1];
+    struct fg_address address;
+    (void)out;
+    if (text.length > ADDRESS_BYTES)
+        return false;
+    memcpy(terminated, text.at, text.length);
+    terminated[text.length] = '\0';
+    return fg_address_parse(terminated, &address);
+}
+
+#define FIELD(member) .offset = offsetof(struct relay_options, member)
+
+static const struct fg_option redis_fields[] = {
+    {
+        .name = "address",
+        .type = FG_OPTION_STRING,
+        FIELD(redis.address),
+        .maximum = ADDRESS_BYTES,
+        .help = "where Redis listens: HOST:PORT or unix:PATH",
+        .read = check_redis_address,
+        .expected = "HOST:PORT or unix:PATH",
+    },
+    {
+        .name = "user",
+        .type = FG_OPTION_STRING,
+        FIELD(redis.user),
+        .maximum = 128,
+        .help = "the ACL user; left out: the default user",
+        .optional = true,
+    },
+    {
+        .name = "password_file",
+        .type = FG_OPTION_PATH,
+        FIELD(redis.password_file),
+        .help = "a file that holds the password; left out: none",
+        .optional = true,
+    },
+    {
+        .name = "timeout",
+        .type = FG_OPTION_DURATION,
+        FIELD(redis.timeout_ns),
+        .default_text = "500ms",
+        .minimum = 10 * FG_MS_IN_NS,
+        .maximum = 60 * FG_SECOND_IN_NS,
+        .help = "how long a call may take before the connection is given up",
+    },
+    { .name = NULL },
+};
+
+#define SINK_FIELD(member) .offset = offsetof(struct relay_sink_options, member)
+
+static const struct fg_option sink_fields[] = {
+    {
+        .name = "id",
+        .type = FG_OPTION_STRING,
+        SINK_FIELD(id),
+        .help = "its name: of the consumer group, in metrics and logs; never reuse one for another "
+                "sink",
+        .place_offset = offsetof(struct relay_sink_options, id_place),
+        .read = check_id,
+        .expected = "1 to 64 of A-Z a-z 0-9 . _ -",
+    },
+    {
+        .name = "type",
+        .type = FG_OPTION_CHOICE,
+        SINK_FIELD(type),
+        .help = "what kind of sink it is: sqlite",
+        .choices = relay_sink_types,
+    },
+    {
+        .name = "path",
+        .type = FG_OPTION_PATH,
+        SINK_FIELD(path),
+        .help = "the database file; created when it is not there",
+        .place_offset = offsetof(struct relay_sink_options, path_place),
+    },
+    { .name = NULL },
+};
+
+static const struct fg_option log_fields[] = {
+    {
+        .name = "level",
+        .type = FG_OPTION_CHOICE,
+        FIELD(log_level),
+        .default_text = "info",
+        .help = "the least level that is written: debug, info, warn or error",
+        .choices = log_levels,
+    },
+    {
+        .name = "format",
+        .type = FG_OPTION_CHOICE,
+        FIELD(log_format),
+        .default_text = "logfmt",
+        .help = "logfmt or json, one line an event on standard error",
+        .choices = log_formats,
+    },
+    { .name = NULL },
+};
+
+static const struct fg_option options_table[] = {
+    {
+        .name = "state_dir",
+        .type = FG_OPTION_PATH,
+        FIELD(state_dir),
+        .default_text = "run",
+        .help = "the folder of sockets and data, the gateway's; relative to this file",
+    },
+    {
+        .name = "redis",
+        .type = FG_OPTION_MAP,
+        .default_text = "embedded",
+        .help = "embedded (the gateway's, found in state_dir), or a map with an address",
+        .fields = redis_fields,
+        .place_offset = offsetof(struct relay_options, redis_place),
+        .alone = "embedded",
+        .alone_offset = offsetof(struct relay_options, redis.embedded),
+    },
+    {
+        .name = "metrics",
+        .type = FG_OPTION_STRING,
+        FIELD(metrics_address),
+        .default_text = "127.0.0.1:9181",
+        .help = "where /metrics, /healthz and /readyz are served: ADDRESS:PORT or unix:PATH",
+        .read = check_listen_address,
+        .expected = "ADDRESS:PORT with a numeric address, or unix:PATH",
+    },
+    {
+        .name = "sinks",
+        .type = FG_OPTION_MAP_LIST,
+        FIELD(sinks),
+        .minimum = 1,
+        .maximum = RELAY_SINKS_MAX,
+        .help = "where events go; each sink gets every event, at its own pace",
+        .fields = sink_fields,
+        .element_bytes = sizeof(struct relay_sink_options),
+    },
+    {
+        .name = "lease",
+        .type = FG_OPTION_DURATION,
+        FIELD(lease_ns),
+        .default_text = "5s",
+        .minimum = 100 * FG_MS_IN_NS,
+        .maximum = 600 * FG_SECOND_IN_NS,
+        .help = "how long a relay that vanished keeps a bucket to itself before another takes over",
+    },
+    {
+        .name = "batch",
+        .type = FG_OPTION_COUNT,
+        FIELD(batch),
+        .default_text = "256",
+        .minimum = 1,
+        .maximum = RELAY_BATCH_MAX,
+        .help = "the most events in one transaction",
+    },
+    {
+        .name = "poll",
+        .type = FG_OPTION_DURATION,
+        FIELD(poll_ns),
+        .default_text = "50ms",
+        .minimum = FG_MS_IN_NS,
+        .maximum = 10 * FG_SECOND_IN_NS,
+        .help =
+            "the longest pause between two looks at an idle bucket (longer with very many buckets)",
+    },
+    {
+        .name = "log",
+        .type = FG_OPTION_MAP,
+        .default_text = "",
+        .help = "what is written to standard error",
+        .fields = log_fields,
+    },
+    { .name = NULL },
+};
+
+static const char *text_of_sink(const struct relay_sink_options *sink, bool of_path)
+{
+    return of_path ? sink->path : sink->id;
+}
+
+/* No two sinks may share an id (they would share a group) or a path (they would share its progress). */
+static enum fg_result check_unique(const struct fg_config_source *source,
+                                   const struct relay_options *options, bool of_path,
+                                   struct fg_error *error)
+{
+    for (size_t later = 1; later < options->sinks.count; later++) {
+        const struct relay_sink_options *sink = relay_options_sink(options, later);
+        for (size_t earlier = 0; earlier < later; earlier++) {
+            const struct relay_sink_options *other = relay_options_sink(options, earlier);
+            if (strcmp(text_of_sink(sink, of_path), text_of_sink(other, of_path)) != 0)
+                continue;
+            return fg_config_error_at(
+                source, of_path ? sink->path_place : sink->id_place, error,
+                "the %s \"%s\" is that of another sink (line %u), expected one of its own",
+                of_path ? "path" : "id", text_of_sink(sink, of_path),
+                of_path ? other->path_place.line : other->id_place.line);
+        }
+    }
+    return FG_OK;
+}
+
+/* The embedded Redis has no address of its own to state: it is where the gateway puts it. */
+static enum fg_result settle_redis(const struct fg_config_source *source,
+                                   struct relay_options *options, struct fg_error *error)
+{
+    struct fg_address address;
+    struct fg_error why;
+    if (fg_redis_settle(&options->redis, options->state_dir, &why) != FG_OK)
+        return fg_config_error_at(source, options->redis_place, error, "redis: %s", why.text);
+    if (options->redis.embedded && !fg_address_parse(options->redis.address, &address))
+        return fg_config_error_at(source, options->redis_place, error,
+                                  "%s is too long for a socket, expected a shorter state_dir",
+                                  options->redis.address);
+    if (options->redis.timeout_ns == 0) /* "embedded" stands for the whole map */
+        options->redis.timeout_ns = REDIS_TIMEOUT_NS;
+    return FG_OK;
+}
+
+enum fg_result relay_options_load(const char *path, struct relay_options *options,
+                                  struct fg_error *error)
+{
+    struct fg_config_source *source = NULL;
+    memset(options, 0, sizeof *options);
+    enum fg_result result =
+        fg_config_load(path, options_table, options, sizeof *options, &source, error);
+    if (result != FG_OK)
+        return result;
+    result = settle_redis(source, options, error);
+    if (result == FG_OK)
+        result = check_unique(source, options, false, error);
+    if (result == FG_OK)
+        result = check_unique(source, options, true, error);
+    fg_config_source_free(&source);
+    if (result != FG_OK)
+        relay_options_free(options);
+    return result;
+}
+
+void relay_options_free(struct relay_options *options)
+{
+    fg_config_free(options_table, options, sizeof *options);
+}
+
+void relay_options_print(FILE *out)
+{
+    fg_config_print_options(options_table, out);
+}
+
+const struct relay_sink_options *relay_options_sink(const struct relay_options *options,
+                                                    size_t index)
+{
+    assert(index < options->sinks.count);
+    return (const struct relay_sink_options *)options->sinks.items + index;
+}

@@ -1,0 +1,47 @@
+/* relay_options.h - relay.yaml as a structure. The table in relay_options.c is what the reader, --help and
+ * the docs go by. */
+#ifndef FLASHGATE_RELAY_OPTIONS_H
+#define FLASHGATE_RELAY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "flashgate/base/attributes.h"
+#include "flashgate/base/config.h"
+#include "flashgate/base/error.h"
+#include "flashgate/inventory/redis.h"
+
+enum {
+    RELAY_SINKS_MAX = 16,
+    RELAY_BATCH_MAX = 4000, /* entries; what one script call may return or acknowledge */
+};
+
+struct relay_sink_options {
+    char *id;
+    int type; /* index into relay_sinks */
+    char *path;
+    struct fg_config_place id_place, path_place;
+};
+
+struct relay_options {
+    char *state_dir;
+    struct fg_redis_settings redis; /* settled: its address is always set */
+    char *metrics_address;
+    struct fg_config_list sinks; /* of struct relay_sink_options */
+    uint64_t lease_ns;
+    uint64_t poll_ns;
+    uint64_t batch;
+    int log_level, log_format;
+    struct fg_config_place redis_place;
+};
+
+/* Reads and checks `path`; nothing but the file is looked at. The caller frees with relay_options_free. */
+enum fg_result relay_options_load(const char *path, struct relay_options *options,
+                                  struct fg_error *error) FG_MUST_CHECK;
+void relay_options_free(struct relay_options *options);
+void relay_options_print(FILE *out);
+const struct relay_sink_options *relay_options_sink(const struct relay_options *options,
+                                                    size_t index);
+
+#endif

@@ -1,0 +1,66 @@
+/* status.h - what one delivery thread tells the rest of the program: a board it writes on and the control
+ * thread reads, behind one lock that is held for copying only. */
+#ifndef FLASHGATE_RELAY_STATUS_H
+#define FLASHGATE_RELAY_STATUS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "consumer.h"
+#include "flashgate/base/buffer.h"
+
+enum {
+    RELAY_PROBLEM_BYTES = 256
+};
+
+struct relay_bucket_status {
+    struct relay_origin origin;
+    char sale[FG_NAME_BYTES + 1], sku[FG_NAME_BYTES + 1];
+    char owner[RELAY_OWNER_BYTES];
+    uint64_t token;
+    char last_event[RELAY_ID_BYTES]; /* committed by this relay; "" none yet */
+    struct relay_backlog backlog;
+    char problem[RELAY_PROBLEM_BYTES]; /* why it is stopped; "" it is not */
+};
+
+struct relay_status {
+    pthread_mutex_t lock; /* for all below */
+    const char *id, *type;
+    bool redis_connected, sink_open, catalogue_read;
+    char problem[RELAY_PROBLEM_BYTES]; /* the last thing that went wrong; "" while all is well */
+    uint64_t delivered, batches;
+    struct relay_bucket_status *buckets;
+    size_t bucket_count;
+    size_t buckets_stopped;
+};
+
+void relay_status_init(struct relay_status *status, const char *id, const char *type);
+void relay_status_close(struct relay_status *status);
+
+/* --- the delivery thread's half --------------------------------------------------------------------- */
+void relay_status_set_redis(struct relay_status *status, bool is_connected, const char *problem);
+void relay_status_set_sink(struct relay_status *status, bool is_open, const char *problem);
+/* Makes room for buckets that are new. False without memory. */
+bool relay_status_set_buckets(struct relay_status *status, const struct relay_bucket *buckets,
+                              size_t count);
+void relay_status_set_lease(struct relay_status *status, size_t index,
+                            const struct relay_bucket *bucket);
+void relay_status_set_backlog(struct relay_status *status, size_t index,
+                              const struct relay_backlog *backlog);
+/* "" ends the stop. */
+void relay_status_set_stopped(struct relay_status *status, size_t index, const char *problem);
+void relay_status_add_batch(struct relay_status *status, size_t index, uint64_t events,
+                            const char *last_event);
+
+/* --- any thread's half ------------------------------------------------------------------------------ */
+bool relay_status_is_ready(struct relay_status *status);
+bool relay_status_is_redis_connected(struct relay_status *status);
+struct relay_backlog relay_status_backlog(struct relay_status *status);
+/* Appends {"id":…,"type":…,…}, as it stands in the answer to /admin/v1/status. */
+void relay_status_add_json(struct relay_status *status, int64_t now_ms, struct fg_buffer *out);
+/* Appends why it is not ready, as text; nothing when it is. */
+void relay_status_add_reason(struct relay_status *status, struct fg_buffer *out);
+
+#endif
