@@ -41,6 +41,15 @@ static bool is_rendered_by_caller(const struct fg_metric *family)
     return family->label != NULL && family->values == NULL;
 }
 
+static unsigned count_values(const char *const *values)
+{
+    unsigned count = 0;
+    while (values[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
 static unsigned cells_of(const struct fg_metric *family)
 {
     if (is_rendered_by_caller(family)) {
@@ -49,11 +58,13 @@ static unsigned cells_of(const struct fg_metric *family)
     if (family->label == NULL) {
         return 1;
     }
-    unsigned count = 0;
-    while (family->values[count] != NULL) {
-        count++;
-    }
-    return count;
+    unsigned count = count_values(family->values);
+    return family->second_label == NULL ? count : count * count_values(family->second_values);
+}
+
+unsigned fg_metrics_pair(const struct fg_metric *family, unsigned value, unsigned second)
+{
+    return value * count_values(family->second_values) + second;
 }
 
 static size_t cell_bytes(const struct fg_metric *family)
@@ -293,6 +304,12 @@ static void render_histogram(struct fg_buffer *page, const struct fg_metric *fam
     fg_buffer_add_byte(page, '\n');
 }
 
+void fg_metrics_histogram(struct fg_buffer *page, const struct fg_metric *family,
+                          const char *labels, const struct fg_histogram *histogram)
+{
+    render_histogram(page, family, fg_text_of(labels), histogram);
+}
+
 static void render_number(struct fg_buffer *page, const struct fg_metric *family,
                           struct fg_text labels, uint64_t sum)
 {
@@ -311,10 +328,18 @@ static void render_cell(struct fg_buffer *page, const struct fg_metric *family,
 {
     char memory[LABELS_BYTES];
     struct fg_buffer labels = fg_buffer_over(memory, sizeof memory);
-    if (family->label != NULL) {
+    if (family->second_label != NULL) {
+        unsigned seconds = count_values(family->second_values);
+        if (fg_metrics_sum(blocks, count, index, value) == 0) {
+            return;
+        }
+        fg_metrics_label(&labels, family->label, fg_text_of(family->values[value / seconds]));
+        fg_metrics_label(&labels, family->second_label,
+                         fg_text_of(family->second_values[value % seconds]));
+    } else if (family->label != NULL) {
         fg_metrics_label(&labels, family->label, fg_text_of(family->values[value]));
-        assert(!labels.overflowed);
     }
+    assert(!labels.overflowed);
     if (family->type != FG_HISTOGRAM) {
         render_number(page, family, fg_buffer_text(&labels),
                       fg_metrics_sum(blocks, count, index, value));

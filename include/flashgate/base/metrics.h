@@ -29,7 +29,14 @@ struct fg_metric {
     const char *label; /* NULL: no label */
     const char *const
         *values; /* the label's fixed values, ended by NULL; NULL: rendered by the caller */
+    /* A second label with fixed values; a cell is then values × second values, the second one the
+     * faster (fg_metrics_pair), and samples that are zero are left out of the page. */
+    const char *second_label;
+    const char *const *second_values;
 };
+
+/* The cell of a family with two labels. */
+unsigned fg_metrics_pair(const struct fg_metric *family, unsigned value, unsigned second);
 
 struct fg_metrics_layout; /* where each family's cells lie in a block */
 
@@ -60,6 +67,8 @@ void fg_metrics_render(const struct fg_metrics_layout *layout,
 void fg_metrics_begin(struct fg_buffer *page, const struct fg_metric *family);
 void fg_metrics_sample(struct fg_buffer *page, const struct fg_metric *family, const char *labels,
                        double value);
+void fg_metrics_histogram(struct fg_buffer *page, const struct fg_metric *family,
+                          const char *labels, const struct fg_histogram *histogram);
 /* Appends key="escaped value", with a comma before it if `labels` is not empty. */
 void fg_metrics_label(struct fg_buffer *labels, const char *key, struct fg_text value);
 
