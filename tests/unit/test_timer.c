@@ -229,6 +229,21 @@ static void a_clock_that_stands_still_or_goes_back_does_no_harm(void **state)
     assert_true(fg_timer_is_set(&it.timer));
 }
 
+static void a_stopped_timer_wakes_nobody(void **state)
+{
+    (void)state;
+    uint64_t seed = 6;
+    struct fg_timer_wheel wheel;
+    fg_timer_wheel_init(&wheel, 0);
+    struct watched it = { 0 };
+    fg_timer_init(&it.timer, note_firing);
+    for (int round = 0; round < 1000; round++) {
+        fg_timer_set(&wheel, &it.timer, random_delay(&seed));
+    }
+    fg_timer_stop(&wheel, &it.timer);
+    assert_int_equal(fg_timer_wheel_wait_ns(&wheel, 0, 100 * HOUR_NS), 100 * HOUR_NS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +251,7 @@ int main(void)
         cmocka_unit_test(sleeping_as_told_is_exact),
         cmocka_unit_test(a_jump_of_hours_fires_all_in_order_of_time),
         cmocka_unit_test(a_function_may_set_its_own_timer_and_stop_others),
+        cmocka_unit_test(a_stopped_timer_wakes_nobody),
         cmocka_unit_test(a_clock_that_stands_still_or_goes_back_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
