@@ -62,7 +62,8 @@ first_known_package() {
 }
 
 # redis-server and nginx start themselves once installed, unless a policy says no. Nobody asked for
-# services here, so there is such a policy for as long as the installation lasts.
+# services here, so there is such a policy for as long as the installation lasts, and no longer,
+# even if it is interrupted. Both functions use install_packages' as_root.
 forbid_services() {
     [[ ! -e /usr/sbin/policy-rc.d ]] || return 0
     trap allow_services EXIT

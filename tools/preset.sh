@@ -9,7 +9,6 @@ build_preset() {
     # A line for each step is for eyes; a log wants only what went wrong.
     [[ -t 1 ]] || quiet=(--quiet)
 
-    say "building $preset"
     mkdir -p "$folder"
     # Two builds in one folder would write over each other, so the second waits.
     exec {lock}>"$folder/.lock"

@@ -30,6 +30,7 @@ verb_build() {
     local preset=${1:-release}
     [[ $# -le 1 ]] || fail_usage "build: unexpected \"$2\"; expected at most one PRESET"
     need_packages build
+    say "building $preset"
     build_preset "$preset"
     say "programs are in build/$preset/bin/: $(ls -m "build/$preset/bin")"
 }
@@ -37,6 +38,7 @@ verb_build() {
 verb_demo() {
     local preset=${FLASHGATE_PRESET:-release}
     need_packages build run
+    say "building $preset"
     build_preset "$preset"
     exec "build/$preset/bin/flashgate-load" demo "$@"
 }
@@ -44,6 +46,7 @@ verb_demo() {
 verb_bench() {
     [[ -x bench/run ]] || fail "bench: there is no bench/run"
     need_packages build run bench
+    say "building release"
     build_preset release
     exec bench/run "$@"
 }
@@ -53,9 +56,11 @@ verb_fuzz() {
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail_usage "fuzz: \"$seconds\"; expected whole SECONDS"
     [[ -d tests/fuzz ]] || fail "fuzz: there is no tests/fuzz"
     need_packages build fuzz
+    say "building the fuzzers"
     build_preset fuzz
     for fuzzer in build/fuzz/fuzzers/*; do
-        fuzz_one "$fuzzer" "$seconds"
+        fuzz_one "$fuzzer" "$seconds" ||
+            fail "fuzz: ${fuzzer##*/} failed; what broke it is in build/fuzz/found/"
     done
 }
 
