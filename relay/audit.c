@@ -56,9 +56,10 @@ struct merge {
     struct relay_consumer *consumer;
     const struct relay_sink_calls *calls;
     struct relay_sink_reader *reader;
-    struct fg_ledger_entry watermark, last;
+    struct fg_ledger_entry watermark, last, read_to;
     struct relay_batch page;
     size_t page_at;
+    bool is_at_end; /* of the ledger */
     struct relay_sink_row delivered;
     bool has_delivered;
     struct fg_error error;
@@ -122,23 +123,26 @@ static enum fg_result next_delivered(struct merge *merge)
                                      &merge->error);
 }
 
+/* Makes sure that the head of the ledger is in the page, unless the ledger is at its end. */
 static enum fg_result fill_page(struct merge *merge)
 {
-    struct fg_ledger_entry after = { 0, 0 };
-    if (merge->page_at < merge->page.count)
+    if (merge->page_at < merge->page.count || merge->is_at_end)
         return FG_OK;
-    if (merge->page.count > 0)
-        after = merge->page.events[merge->page.count - 1].position;
-    if (merge->page.is_broken)
-        return fg_error_set(&merge->error, FG_INVALID, "%s", merge->page.breakage.text);
     if (atomic_load(&merge->audit->is_cancelled))
         return fg_error_set(&merge->error, FG_UNKNOWN, "the relay is stopping");
-    merge->page_at = 0;
-    enum fg_result result = relay_consumer_page(merge->consumer, &merge->row->bucket, after,
-                                                merge->last, &merge->page, &merge->error);
-    if (result == FG_OK && merge->page.count == 0 && merge->page.is_broken)
+    enum fg_result result =
+        relay_consumer_page(merge->consumer, &merge->row->bucket, merge->read_to, merge->last,
+                            &merge->page, &merge->error);
+    if (result != FG_OK)
+        return result;
+    if (merge->page.count == 0 && merge->page.is_broken)
         return fg_error_set(&merge->error, FG_INVALID, "%s", merge->page.breakage.text);
-    return result;
+    merge->page_at = 0;
+    if (merge->page.count > 0)
+        merge->read_to = merge->page.events[merge->page.count - 1].position;
+    else
+        merge->is_at_end = true;
+    return FG_OK;
 }
 
 static void count_event(struct sums *sums, bool makes_an_order, uint64_t quantity)
@@ -236,6 +240,8 @@ static enum fg_result audit_bucket(struct merge *merge)
     const struct relay_bucket *bucket = &merge->row->bucket;
     merge->page = (struct relay_batch){ .events = NULL };
     merge->page_at = 0;
+    merge->read_to = (struct fg_ledger_entry){ 0, 0 };
+    merge->is_at_end = false;
     enum fg_result result =
         relay_consumer_watermark(merge->consumer, bucket, &merge->watermark, &merge->error);
     if (result == FG_OK)

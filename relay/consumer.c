@@ -106,14 +106,28 @@ static bool says(const struct fg_error *error, const char *word)
     return strstr(error->text, word) != NULL;
 }
 
+/* Refusals that pass: the same command may succeed later. */
+static bool is_passing(const struct fg_error *error)
+{
+    static const char *const words[] = { "LOADING",     "BUSY ",
+                                         "UNKILLABLE",  "OOM ",
+                                         "MISCONF",     "READONLY",
+                                         "NOREPLICAS",  "MASTERDOWN",
+                                         "CLUSTERDOWN", "TRYAGAIN",
+                                         "NOAUTH",      "NOPERM",
+                                         "WRONGPASS",   "max number of clients" };
+    for (size_t index = 0; index < FG_COUNT_OF(words); index++)
+        if (says(error, words[index]))
+            return true;
+    return false;
+}
+
 static enum fg_result sort_refusal(enum fg_result result, struct fg_error *error)
 {
-    if (result != FG_REFUSED || says(error, "LEASE"))
+    static const char lease_word[] = "LEASE ";
+    if (result != FG_REFUSED || strncmp(error->text, lease_word, sizeof lease_word - 1) == 0)
         return result;
-    if (says(error, "WRONGTYPE") || says(error, "REFUSED") || says(error, "NOGROUP"))
-        error->result = FG_INVALID;
-    else
-        error->result = FG_UNREACHABLE;
+    error->result = is_passing(error) ? FG_UNREACHABLE : FG_INVALID;
     return error->result;
 }
 
@@ -194,38 +208,39 @@ static void fill_bucket(struct relay_bucket *bucket, const struct fg_catalogue_s
     memcpy(bucket->sku, sku->sku, sizeof bucket->sku);
 }
 
-/* Buckets are numbered from one in the order of their making, so an index by number stays small. */
+/* `place_of` a bucket's number: one above its place in the list, 0 while it is not there. */
+static void merge_sale(const struct fg_catalogue_sale *sale, size_t *place_of,
+                       struct relay_bucket *buckets, size_t *count)
+{
+    for (uint32_t index = 0; index < sale->sku_count; index++) {
+        const struct fg_catalogue_sku *sku = &sale->skus[index];
+        size_t *place = &place_of[sku->terms.bucket];
+        if (*place == 0)
+            *place = ++*count;
+        else if (strcmp(buckets[*place - 1].origin.epoch, sku->terms.epoch) == 0)
+            continue;
+        fill_bucket(&buckets[*place - 1], sale, sku);
+    }
+}
+
+/* Buckets are numbered in the order of their making, so an index by number stays small. */
 static enum fg_result merge(const struct fg_catalogue *catalogue, struct relay_bucket **buckets_at,
                             size_t *count_at, struct fg_error *error)
 {
     size_t *place_of = calloc((size_t)catalogue->bucket_limit + 1, sizeof *place_of);
-    size_t skus = 0;
-    for (uint32_t sale = 0; sale < catalogue->sale_count; sale++)
-        skus += catalogue->sales[sale].sku_count;
-    struct relay_bucket *buckets =
-        realloc(*buckets_at, (*count_at + skus + 1) * sizeof **buckets_at);
+    size_t most = *count_at + catalogue->bucket_limit + 1;
+    struct relay_bucket *buckets = realloc(*buckets_at, most * sizeof **buckets_at);
     if (buckets != NULL)
         *buckets_at = buckets;
     if (place_of == NULL || buckets == NULL) {
         free(place_of);
-        return fg_error_set(error, FG_EXHAUSTED, "no memory for %zu buckets", skus);
+        return fg_error_set(error, FG_EXHAUSTED, "no memory for %zu buckets", most);
     }
     for (size_t place = 0; place < *count_at; place++)
         if (buckets[place].origin.bucket < catalogue->bucket_limit)
             place_of[buckets[place].origin.bucket] = place + 1;
-    for (uint32_t at = 0; at < catalogue->sale_count; at++) {
-        const struct fg_catalogue_sale *sale = &catalogue->sales[at];
-        for (uint32_t index = 0; index < sale->sku_count; index++) {
-            const struct fg_catalogue_sku *sku = &sale->skus[index];
-            assert(sku->terms.bucket < catalogue->bucket_limit);
-            size_t *place = &place_of[sku->terms.bucket];
-            if (*place == 0)
-                *place = ++*count_at;
-            else if (strcmp(buckets[*place - 1].origin.epoch, sku->terms.epoch) == 0)
-                continue;
-            fill_bucket(&buckets[*place - 1], sale, sku);
-        }
-    }
+    for (uint32_t sale = 0; sale < catalogue->sale_count; sale++)
+        merge_sale(&catalogue->sales[sale], place_of, buckets, count_at);
     free(place_of);
     return FG_OK;
 }
@@ -340,25 +355,33 @@ static enum fg_result take_entries(struct relay_consumer *consumer, struct relay
     return FG_OK;
 }
 
-enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay_bucket *bucket,
-                                   uint64_t now_ns, enum relay_read_outcome *outcome_r,
-                                   struct relay_batch *batch_r, struct fg_error *error)
+static enum fg_result read_entries(struct relay_consumer *consumer, struct relay_bucket *bucket,
+                                   bool asks_pending, struct fg_error *error)
 {
-    *batch_r = (struct relay_batch){ .events = NULL };
+    const char *words[] = { consumer->group, consumer->owner, consumer->lease_ms, consumer->batch,
+                            asks_pending ? "1" : "0" };
     if (!bucket->has_group) {
         enum fg_result result = make_group(consumer, bucket, error);
         if (result != FG_OK)
             return result;
     }
+    return run_script(consumer, FG_SCRIPT_RELAY_READ, bucket->origin.bucket, error, words,
+                      FG_COUNT_OF(words));
+}
+
+enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay_bucket *bucket,
+                                   uint64_t now_ns, enum relay_read_outcome *outcome_r,
+                                   struct relay_batch *batch_r, struct fg_error *error)
+{
     bool asks_pending =
         bucket->token == 0 || bucket->wants_pending || now_ns >= bucket->claim_due_ns;
-    const char *words[] = { consumer->group, consumer->owner, consumer->lease_ms, consumer->batch,
-                            asks_pending ? "1" : "0" };
-    enum fg_result result = run_script(consumer, FG_SCRIPT_RELAY_READ, bucket->origin.bucket, error,
-                                       words, FG_COUNT_OF(words));
-    if (result == FG_INVALID && says(error, "NOGROUP"))
-        bucket->has_group =
-            false; /* made anew at the next look, from 0: the sink knows what it has */
+    *batch_r = (struct relay_batch){ .events = NULL };
+    enum fg_result result = read_entries(consumer, bucket, asks_pending, error);
+    if (result == FG_INVALID && says(error, "NOGROUP") && bucket->has_group) {
+        /* Somebody took the group away. Made anew it begins at 0: the sink knows what it has. */
+        bucket->has_group = false;
+        result = read_entries(consumer, bucket, asks_pending, error);
+    }
     if (result != FG_OK)
         return result;
     return take_entries(consumer, bucket, asks_pending, now_ns, outcome_r, batch_r, error);
