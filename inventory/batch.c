@@ -67,10 +67,14 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
 {
     static const char *const names[] = {"stock", "buyers", "orders"};
     char key[FG_REDIS_KEY_BYTES], packed_memory[3 + BATCH_ITEMS * BATCH_ITEM_BYTES];
+    char known_memory[32];
     struct fg_buffer packed = fg_buffer_over(packed_memory, sizeof packed_memory);
+    struct fg_buffer known = fg_buffer_over(known_memory, sizeof known_memory);
     pack_items(batch, &packed);
+    if (batch->has_known)
+        fg_ledger_entry_add(&known, batch->known);
 
-    fg_resp_array(out, 9);
+    fg_resp_array(out, 10);
     fg_resp_bulk(out, sha != NULL ? FG_TEXT("EVALSHA") : FG_TEXT("EVAL"));
     fg_resp_bulk(out, sha != NULL ? (struct fg_text){sha, FG_SCRIPT_SHA_BYTES} : fg_text_of(script));
     fg_resp_bulk(out, FG_TEXT("3"));
@@ -81,6 +85,7 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
     fg_resp_bulk(out, (struct fg_text){batch->epoch, FG_EPOCH_BYTES});
     fg_resp_bulk_decimal(out, (uint64_t)batch->deadline_ms);
     fg_resp_bulk(out, fg_buffer_text(&packed));
+    fg_resp_bulk(out, fg_buffer_text(&known));
 }
 
 /* --- decoding --------------------------------------------------------------------------------------- */

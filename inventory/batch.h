@@ -23,6 +23,8 @@ struct batch {
     uint32_t bucket;
     char epoch[FG_EPOCH_BYTES + 1];
     int64_t deadline_ms; /* Redis's clock */
+    bool has_known;
+    struct fg_ledger_entry known; /* the ledger's newest entry, as far as this worker knows */
 };
 
 /* Writes EVALSHA with `sha` (40 bytes), or EVAL with `script` when sha is NULL. */

@@ -64,7 +64,7 @@ static enum fg_answer refusal_by_terms(struct bucket *bucket, const struct fg_bu
         bucket->known_state = terms->state;
         bucket->state_since_ns = now_ns(bucket);
     }
-    if (terms->state == FG_SALE_FROZEN)
+    if (terms->state == FG_SALE_FROZEN || bucket->inventory->is_unsafe)
         return FG_ANSWER_FROZEN;
     if (terms->state == FG_SALE_ENDED)
         return FG_ANSWER_ENDED;
@@ -159,6 +159,8 @@ static void take_batch(struct bucket *bucket)
     unsigned most = bucket->waiting_count > BATCH_USUAL * 2 ? BATCH_ITEMS : BATCH_USUAL;
     batch->count = 0;
     batch->bucket = bucket->number;
+    batch->has_known = bucket->has_last;
+    batch->known = bucket->last;
     memcpy(batch->epoch, bucket->epoch, sizeof batch->epoch);
     while (bucket->waiting != NULL && batch->count < most) {
         struct fg_purchase *item = bucket->waiting;

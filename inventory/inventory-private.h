@@ -3,6 +3,7 @@
 #define FLASHGATE_INVENTORY_PRIVATE_H
 
 #include "flashgate/base/counter.h"
+#include "flashgate/base/pool.h"
 #include "flashgate/inventory/inventory.h"
 
 struct bucket;
@@ -16,7 +17,8 @@ struct fg_inventory {
     uint32_t bucket_capacity;
     struct bucket **dirty; /* those with something to send */
     uint32_t dirty_count;
-    bool is_full;
+    struct fg_pool searches;
+    bool is_full, is_unsafe;
 };
 
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket);

@@ -12,7 +12,7 @@
 #include "inventory-private.h"
 #include "purchase_script.h"
 
-enum { BUCKETS_MAX = 1 << 20, BUCKETS_LEAST = 64 };
+enum { BUCKETS_MAX = 1 << 20, BUCKETS_LEAST = 64, SEARCHES_MAX = 4096 };
 
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
 {
@@ -20,6 +20,18 @@ void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
         return;
     bucket->is_dirty = true;
     inventory->dirty[inventory->dirty_count++] = bucket;
+}
+
+/* A call outlives the search that asked when its time is up, so it has memory of its own. */
+struct search_call {
+    struct fg_link_call call;
+    struct fg_inventory *inventory;
+    struct fg_order_search *search; /* NULL once told */
+};
+
+static bool open_searches(struct fg_inventory *inventory)
+{
+    return fg_pool_init(&inventory->searches, sizeof(struct search_call), SEARCHES_MAX);
 }
 
 static void on_link_lost(void *owner, const char *reason)
@@ -55,7 +67,7 @@ enum fg_result fg_inventory_open(struct fg_ring *ring,
                                     .became_ready = on_link_ready,
                                     .lost = on_link_lost,
                                     .owner = inventory};
-    if (inventory->counts.call_seconds == NULL ||
+    if (inventory->counts.call_seconds == NULL || !open_searches(inventory) ||
         fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
         free(inventory->counts.call_seconds);
         free(inventory);
@@ -83,6 +95,7 @@ void fg_inventory_free(struct fg_inventory **inventory_p)
     for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
         bucket_free(inventory->buckets[i]);
     fg_link_free(&inventory->link);
+    fg_pool_close(&inventory->searches);
     free(inventory->buckets);
     free(inventory->dirty);
     free(inventory->counts.call_seconds);
@@ -142,6 +155,11 @@ void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full)
     inventory->is_full = is_full;
 }
 
+void fg_inventory_set_unsafe(struct fg_inventory *inventory, bool is_unsafe)
+{
+    inventory->is_unsafe = is_unsafe;
+}
+
 void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
                       struct fg_purchase *purchase)
 {
@@ -195,33 +213,45 @@ const struct fg_link_counts *fg_inventory_link_counts(const struct fg_inventory 
 
 static void tell(struct fg_order_search *search, enum fg_result result)
 {
-    if (search->told)
-        return;
-    search->told = true;
     search->result = result;
     search->found(search);
 }
 
+static void on_search_timed_out(struct fg_link_call *call)
+{
+    struct search_call *asked = FG_CONTAINER_OF(call, struct search_call, call);
+    struct fg_order_search *search = asked->search;
+    asked->search = NULL;
+    tell(search, FG_UNKNOWN);
+}
+
 /* [sentinel, records]: without the epoch's sentinel the books are closed. */
+static enum fg_result read_search(struct fg_order_search *search, const struct fg_reply *reply)
+{
+    if (reply == NULL)
+        return FG_UNKNOWN;
+    if (!fg_text_equal(fg_reply_text(reply, 1), fg_text_of(search->epoch)) ||
+        !fg_records_parse(fg_reply_text(reply, 2), search->records, &search->count))
+        return FG_REFUSED;
+    return FG_OK;
+}
+
 static void on_search_replied(struct fg_link_call *call, const struct fg_reply *reply)
 {
-    struct fg_order_search *search = FG_CONTAINER_OF(call, struct fg_order_search, call);
-    if (reply == NULL)
-        tell(search, FG_UNKNOWN);
-    else if (!fg_text_equal(fg_reply_text(reply, 1), fg_text_of(search->epoch)) ||
-             !fg_records_parse(fg_reply_text(reply, 2), search->records, &search->count))
-        tell(search, FG_REFUSED);
-    else
-        tell(search, FG_OK);
+    struct search_call *asked = FG_CONTAINER_OF(call, struct search_call, call);
+    struct fg_order_search *search = asked->search;
+    fg_pool_give(&asked->inventory->searches, asked);
+    if (search != NULL)
+        tell(search, read_search(search, reply));
 }
 
 void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search *search)
 {
     char key[FG_REDIS_KEY_BYTES];
     struct fg_buffer *out = fg_link_begin(inventory->link, 128 + FG_USER_BYTES);
-    search->told = false;
+    struct search_call *asked = out == NULL ? NULL : fg_pool_take(&inventory->searches);
     search->count = 0;
-    if (out == NULL) {
+    if (asked == NULL) {
         tell(search, FG_UNREACHABLE);
         return;
     }
@@ -231,7 +261,9 @@ void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search 
     fg_resp_bulk(out, fg_text_of(key));
     fg_resp_bulk(out, FG_TEXT(""));
     fg_resp_bulk(out, search->user);
-    search->call.replied = on_search_replied;
-    search->call.timed_out = NULL;
-    fg_link_commit(inventory->link, &search->call);
+    *asked = (struct search_call){
+        .call = {.replied = on_search_replied, .timed_out = on_search_timed_out},
+        .inventory = inventory,
+        .search = search};
+    fg_link_commit(inventory->link, &asked->call);
 }

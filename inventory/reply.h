@@ -6,6 +6,7 @@
 #ifndef FLASHGATE_INVENTORY_REPLY_H
 #define FLASHGATE_INVENTORY_REPLY_H
 
+#include <hiredis/hiredis.h> /* HIREDIS_MAJOR */
 #include <hiredis/read.h>
 
 #include "flashgate/inventory/link.h"

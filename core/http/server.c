@@ -51,6 +51,7 @@ struct fg_http_connection {
     struct fg_http_server *server;
     struct fg_http_request *request;
     uint8_t state;
+    uint8_t note; /* the handler's */
     bool is_waiting;   /* paused, because all request objects are in use */
     bool is_fresh;     /* nothing was received yet */
     bool peer_ended;   /* answer what is being handled, then close */
@@ -540,4 +541,9 @@ bool fg_http_peer(const struct fg_http_request *request, struct fg_address *addr
     if (getpeername(request->connection->stream.fd, &address->socket.any, &address->length) != 0)
         return false;
     return address->socket.any.sa_family != AF_UNIX;
+}
+
+uint8_t *fg_http_connection_note(struct fg_http_request *request)
+{
+    return request->connection == NULL ? NULL : &request->connection->note;
 }

@@ -1,7 +1,8 @@
 -- purchase.lua - one batch of purchases and look-ups of one bucket; the only place where a unit is sold.
 --
 -- KEYS  stock, buyers, orders
--- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...}
+-- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...},
+--       the newest ledger entry the caller knows of, or '' (a ledger that ends before it has lost orders)
 --       digest: 16 hex digits of the Idempotency-Key, or '' without one
 --       quantity: to buy; negative: only look whether an order of that many is there, never buy
 -- Reply [now ms, free, state, last ledger id, answer, answer, ...]; free is -1 where it is not known
@@ -91,6 +92,18 @@ end
 local function last_id()
     local newest = try('XREVRANGE', orders_key, '+', '-', 'COUNT', 1)
     return not newest.err and newest[1] and newest[1][1] or ''
+end
+
+-- A ledger that ends before what a gateway has seen of it was restored from an older copy: the units of the
+-- lost orders would be sold again. The bucket is frozen, for good and for every gateway.
+local seen = ARGV[4]
+if state and state ~= 'frozen' and seen and seen ~= '' then
+    local ms, seen_ms = sub(last_id, 1, 13), sub(seen, 1, 13)
+    if ms < seen_ms or (ms == seen_ms and tonumber(sub(last_id, 15)) < (tonumber(sub(seen, 15)) or 0)) then
+        last_id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
+        call('HSET', stock_key, 'state', 'frozen')
+        state = 'frozen'
+    end
 end
 
 -- What is stored and what the calendar says become one state; `ended` is final, then the opening counts.

@@ -21,8 +21,8 @@ enum {
 static const char *const codes[] = { "201", "409", NULL };
 static const struct fg_metric families[] = {
     [REQUESTS] = { "flashgate_requests_total", FG_COUNTER, "Requests by code.", "code", codes },
-    [CONNECTIONS] = { "flashgate_connections", FG_GAUGE, "Open \\ now.\nHere.", NULL, NULL },
-    [CALLS] = { "flashgate_call_seconds", FG_HISTOGRAM, "Calls.", NULL, NULL },
+    [CONNECTIONS] = { .name = "flashgate_connections", .type = FG_GAUGE, .help = "Open \\ now.\nHere.", .label = NULL, .values = NULL },
+    [CALLS] = { .name = "flashgate_call_seconds", .type = FG_HISTOGRAM, .help = "Calls.", .label = NULL, .values = NULL },
     [STOCK] = { "flashgate_stock", FG_GAUGE, "Units by SKU.", "sku", NULL },
 };
 
@@ -88,10 +88,10 @@ static void cells_do_not_overlap(void **state)
     (void)state;
     static const char *const values[] = { "a", "b", "c", NULL };
     static const struct fg_metric mixed[] = {
-        { "a_seconds", FG_HISTOGRAM, "h", "v", values },
-        { "b_total", FG_COUNTER, "c", "v", values },
-        { "c_seconds", FG_HISTOGRAM, "h", NULL, NULL },
-        { "d", FG_GAUGE, "g", NULL, NULL },
+        { .name = "a_seconds", .type = FG_HISTOGRAM, .help = "h", .label = "v", .values = values },
+        { .name = "b_total", .type = FG_COUNTER, .help = "c", .label = "v", .values = values },
+        { .name = "c_seconds", .type = FG_HISTOGRAM, .help = "h", .label = NULL, .values = NULL },
+        { .name = "d", .type = FG_GAUGE, .help = "g", .label = NULL, .values = NULL },
     };
     struct fg_metrics_layout *layout = fg_metrics_layout_new(mixed, FG_COUNT_OF(mixed));
     struct fg_metrics_block *block = fg_metrics_block_new(layout);

@@ -7,6 +7,7 @@
 #ifndef FLASHGATE_INVENTORY_INVENTORY_H
 #define FLASHGATE_INVENTORY_INVENTORY_H
 
+#include "flashgate/base/histogram.h"
 #include "flashgate/inventory/link.h"
 #include "flashgate/inventory/purchase.h"
 
@@ -50,6 +51,8 @@ bool fg_inventory_is_ready(const struct fg_inventory *inventory); /* Redis is co
 enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory, uint32_t bucket) FG_MUST_CHECK;
 /* Purchases are refused with queue_full while set (Redis's memory is nearly full). */
 void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full);
+/* Purchases are refused with frozen while set (Redis's settings could lose orders). */
+void fg_inventory_set_unsafe(struct fg_inventory *inventory, bool is_unsafe);
 
 /* Decides or queues. `terms` is read during the call only. `answered` may come before the return. */
 void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
@@ -72,10 +75,8 @@ struct fg_order_search {
     enum fg_result result; /* OK, UNREACHABLE, UNKNOWN (no reply in time), REFUSED (the books are closed) */
     struct fg_record records[FG_RECORDS_MAX];
     unsigned count;
-
-    struct fg_link_call call; /* the inventory's own */
-    bool told;
 };
+/* `found` comes exactly once, within the settings' timeout, maybe before the return. */
 void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search *search);
 
 #endif

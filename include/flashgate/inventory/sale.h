@@ -26,6 +26,7 @@ struct fg_sale_definition {
     char *hold;                  /* "none" */
     int late_payment;            /* 0 refuse */
     struct fg_config_list skus;  /* of struct fg_sku_definition */
+    struct fg_config_place closes_place, hold_place;
 };
 
 extern const struct fg_option fg_sale_options[];

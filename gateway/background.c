@@ -1,0 +1,425 @@
+/* background.c - see background.h. A tick is: the embedded server alive? Redis reachable and safe? a new
+ * catalogue? the stock; then jobs, as they come. Whatever blocks, blocks here and nowhere else. */
+#include "background.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/log.h"
+#include "flashgate/inventory/embedded.h"
+
+#include "worker.h"
+
+enum { TICK_MS = 200, JOBS_MAX = 64, STOCK_ROWS_A_ROUND = 256, FULL_PPM = 800000 };
+
+static const uint64_t stock_interval_ns = FG_SECOND_IN_NS;
+static const uint64_t safety_interval_ns = 5 * FG_SECOND_IN_NS;
+static const uint64_t start_patience_ns = 60 * FG_SECOND_IN_NS;
+static const uint64_t stop_patience_ns = 20 * FG_SECOND_IN_NS;
+static const uint64_t restart_pause_least_ns = 100 * FG_MS_IN_NS;
+static const uint64_t restart_pause_most_ns = 5 * FG_SECOND_IN_NS;
+
+struct background {
+    struct gateway *gateway;
+    struct fg_redis *redis;
+    struct fg_embedded *embedded; /* NULL: Redis is the operator's own */
+    struct fg_ring *control;
+    struct fg_catalogue *catalogue;
+    pthread_t thread;
+    bool runs;
+    _Atomic bool is_stopping;
+    int event_fd; /* readable: a job, or the stop */
+    uint64_t checked_connects, next_safety_ns, next_stock_ns;
+    uint64_t restart_ns, restart_pause_ns;
+    uint32_t stock_at; /* where the next round of reading goes on */
+
+    pthread_mutex_t lock; /* of everything below */
+    struct background_job *waiting, **waiting_last, *finished, **finished_last;
+    unsigned job_count;
+    struct stock_row *rows;
+    uint32_t row_count;
+    char problem[FG_ERROR_TEXT_BYTES];
+};
+
+/* --- what is wrong with Redis ----------------------------------------------------------------------- */
+
+static void set_problem(struct background *background, const char *text)
+{
+    pthread_mutex_lock(&background->lock);
+    bool is_new = strcmp(background->problem, text) != 0;
+    snprintf(background->problem, sizeof background->problem, "%s", text);
+    pthread_mutex_unlock(&background->lock);
+    if (is_new && text[0] != '\0')
+        fg_log(FG_LOG_WARN, "redis_problem", FG_STRING_FIELD("problem", text));
+    else if (is_new)
+        fg_log(FG_LOG_INFO, "redis_well", FG_STRING_FIELD("address",
+                                                          background->gateway->options.redis.address));
+}
+
+void background_problem(struct background *background, char *text, size_t bytes)
+{
+    pthread_mutex_lock(&background->lock);
+    snprintf(text, bytes, "%s", background->problem);
+    pthread_mutex_unlock(&background->lock);
+}
+
+static void wake_workers(struct background *background)
+{
+    for (unsigned i = 0; i < background->gateway->worker_count; i++)
+        worker_wake(background->gateway->workers[i]);
+}
+
+static void set_flag(struct background *background, _Atomic bool *flag, bool to)
+{
+    if (atomic_exchange(flag, to) != to)
+        wake_workers(background);
+}
+
+/* --- the tick --------------------------------------------------------------------------------------- */
+
+static void watch_embedded(struct background *background)
+{
+    struct fg_error error;
+    struct pollfd death = {.fd = fg_embedded_pidfd(background->embedded), .events = POLLIN};
+    uint64_t now_ns = fg_clock_steady_ns();
+    if (death.fd >= 0) {
+        if (poll(&death, 1, 0) <= 0)
+            return;
+        char how[128];
+        fg_embedded_died(background->embedded, how, sizeof how);
+        fg_log(FG_LOG_ERROR, "embedded_redis_died", FG_STRING_FIELD("how", how));
+        background->restart_ns = now_ns;
+    }
+    if (now_ns < background->restart_ns)
+        return;
+    if (fg_embedded_start(background->embedded, start_patience_ns, &error) == FG_OK) {
+        background->restart_pause_ns = restart_pause_least_ns;
+        fg_log(FG_LOG_INFO, "embedded_redis_restarted",
+               FG_NUMBER_FIELD("pid", fg_embedded_pid(background->embedded)));
+        return;
+    }
+    set_problem(background, error.text);
+    background->restart_ns = fg_clock_steady_ns() + background->restart_pause_ns;
+    background->restart_pause_ns *= 2;
+    if (background->restart_pause_ns > restart_pause_most_ns)
+        background->restart_pause_ns = restart_pause_most_ns;
+}
+
+/* Checked at every connect, and now and then, because settings can be changed under us. */
+static bool check_safety(struct background *background, struct fg_error *error)
+{
+    uint64_t now_ns = fg_clock_steady_ns(), used_ppm;
+    bool is_new = fg_redis_connects(background->redis) != background->checked_connects;
+    if (!is_new && now_ns < background->next_safety_ns)
+        return true;
+    enum fg_result result = fg_redis_check_safety(background->redis, error);
+    if (result == FG_REFUSED)
+        set_flag(background, &background->gateway->is_redis_safe, false);
+    if (result != FG_OK)
+        return false;
+    set_flag(background, &background->gateway->is_redis_safe, true);
+    background->checked_connects = fg_redis_connects(background->redis);
+    background->next_safety_ns = now_ns + safety_interval_ns;
+    if (fg_redis_memory(background->redis, &used_ppm, error) != FG_OK)
+        return false;
+    set_flag(background, &background->gateway->is_redis_full, used_ppm >= FULL_PPM);
+    return true;
+}
+
+static bool poll_catalogue(struct background *background, struct fg_error *error)
+{
+    struct fg_catalogue *newer = NULL;
+    if (fg_catalogue_load(background->redis, background->catalogue->generation, &newer, error) !=
+        FG_OK)
+        return false;
+    if (newer == NULL)
+        return true;
+    fg_log(FG_LOG_INFO, "catalogue", FG_NUMBER_FIELD("generation", newer->generation),
+           FG_NUMBER_FIELD("sales", newer->sale_count));
+    for (unsigned i = 0; i < background->gateway->worker_count; i++)
+        worker_publish(background->gateway->workers[i], newer);
+    fg_catalogue_release(&background->catalogue);
+    background->catalogue = newer;
+    atomic_store(&background->gateway->generation, newer->generation);
+    return true;
+}
+
+static uint32_t count_skus(const struct fg_catalogue *catalogue)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < catalogue->sale_count; i++)
+        count += catalogue->sales[i].sku_count;
+    return count;
+}
+
+static void keep_row(struct background *background, uint32_t at, const char *sale, const char *sku,
+                     const struct fg_stock_books *books)
+{
+    struct stock_row *row = &background->rows[at];
+    pthread_mutex_lock(&background->lock);
+    snprintf(row->sale, sizeof row->sale, "%s", sale);
+    snprintf(row->sku, sizeof row->sku, "%s", sku);
+    row->books = *books;
+    if (at >= background->row_count)
+        background->row_count = at + 1;
+    pthread_mutex_unlock(&background->lock);
+}
+
+static bool make_rows(struct background *background)
+{
+    uint32_t count = count_skus(background->catalogue);
+    pthread_mutex_lock(&background->lock);
+    struct stock_row *rows = realloc(background->rows, (count + 1) * sizeof *rows);
+    if (rows != NULL)
+        background->rows = rows;
+    if (background->row_count > count)
+        background->row_count = count;
+    pthread_mutex_unlock(&background->lock);
+    return rows != NULL;
+}
+
+/* One round reads a bounded number of SKUs; the next goes on behind them. */
+static void read_stock(struct background *background)
+{
+    const struct fg_catalogue *catalogue = background->catalogue;
+    struct fg_stock_books books;
+    struct fg_error error;
+    uint32_t at = 0, read = 0, total = count_skus(catalogue);
+    if (fg_clock_steady_ns() < background->next_stock_ns || !make_rows(background))
+        return;
+    background->next_stock_ns = fg_clock_steady_ns() + stock_interval_ns;
+    if (background->stock_at >= total)
+        background->stock_at = 0;
+    for (uint32_t i = 0; i < catalogue->sale_count; i++)
+        for (uint32_t j = 0; j < catalogue->sales[i].sku_count; j++, at++) {
+            const struct fg_catalogue_sku *sku = &catalogue->sales[i].skus[j];
+            if (at < background->stock_at || read == STOCK_ROWS_A_ROUND)
+                continue;
+            read++;
+            if (fg_stock_read(background->redis, sku, &books, &error) != FG_OK)
+                continue;
+            keep_row(background, at, catalogue->sales[i].sale, sku->sku, &books);
+            if (sku->terms.bucket < BOARD_BUCKETS)
+                atomic_store_explicit(&background->gateway->board[sku->terms.bucket],
+                                      (int64_t)books.free_units, memory_order_relaxed);
+        }
+    background->stock_at += read;
+}
+
+static void tick(struct background *background)
+{
+    struct fg_error error;
+    if (background->embedded != NULL)
+        watch_embedded(background);
+    bool is_up = poll_catalogue(background, &error) && check_safety(background, &error);
+    set_flag(background, &background->gateway->is_redis_up,
+             is_up || error.result == FG_REFUSED);
+    set_problem(background, is_up ? "" : error.text);
+    if (is_up)
+        read_stock(background);
+}
+
+/* --- jobs ------------------------------------------------------------------------------------------- */
+
+static struct background_job *next_job(struct background *background)
+{
+    pthread_mutex_lock(&background->lock);
+    struct background_job *job = background->waiting;
+    if (job != NULL) {
+        background->waiting = job->next;
+        if (background->waiting == NULL)
+            background->waiting_last = &background->waiting;
+    }
+    pthread_mutex_unlock(&background->lock);
+    return job;
+}
+
+static void job_finished(struct background *background, struct background_job *job)
+{
+    pthread_mutex_lock(&background->lock);
+    job->next = NULL;
+    *background->finished_last = job;
+    background->finished_last = &job->next;
+    pthread_mutex_unlock(&background->lock);
+    fg_ring_wake(background->control);
+}
+
+static void run_jobs(struct background *background)
+{
+    struct background_job *job;
+    struct fg_error error;
+    while ((job = next_job(background)) != NULL) {
+        struct background_view view = {background->redis, background->catalogue,
+                                       background->gateway};
+        job->run(job, &view);
+        if (!poll_catalogue(background, &error)) /* what it changed is on sale now */
+            set_problem(background, error.text);
+        job_finished(background, job);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct background *background = argument;
+    pthread_setname_np(pthread_self(), "background");
+    while (!atomic_load(&background->is_stopping)) {
+        struct pollfd event = {.fd = background->event_fd, .events = POLLIN};
+        uint64_t ignored;
+        tick(background);
+        if (poll(&event, 1, TICK_MS) > 0 &&
+            read(background->event_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
+        run_jobs(background);
+    }
+    return NULL;
+}
+
+bool background_submit(struct background *background, struct background_job *job)
+{
+    uint64_t one = 1;
+    pthread_mutex_lock(&background->lock);
+    bool has_room = background->job_count < JOBS_MAX;
+    if (has_room) {
+        job->next = NULL;
+        *background->waiting_last = job;
+        background->waiting_last = &job->next;
+        background->job_count++;
+    }
+    pthread_mutex_unlock(&background->lock);
+    if (has_room && write(background->event_fd, &one, sizeof one) < 0)
+        fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
+    return has_room;
+}
+
+void background_finish_jobs(struct background *background)
+{
+    pthread_mutex_lock(&background->lock);
+    struct background_job *job = background->finished;
+    background->finished = NULL;
+    background->finished_last = &background->finished;
+    for (struct background_job *at = job; at != NULL; at = at->next)
+        background->job_count--;
+    pthread_mutex_unlock(&background->lock);
+    while (job != NULL) {
+        struct background_job *next = job->next;
+        job->done(job);
+        job = next;
+    }
+}
+
+void background_each_stock(struct background *background,
+                           void (*each)(const struct stock_row *row, void *argument),
+                           void *argument)
+{
+    pthread_mutex_lock(&background->lock);
+    for (uint32_t i = 0; i < background->row_count; i++)
+        each(&background->rows[i], argument);
+    pthread_mutex_unlock(&background->lock);
+}
+
+bool background_is_adopted(const struct background *background)
+{
+    return background->embedded != NULL && fg_embedded_was_adopted(background->embedded);
+}
+
+/* --- opening and closing ---------------------------------------------------------------------------- */
+
+static enum fg_result open_embedded(struct background *background, struct fg_error *error)
+{
+    const struct gateway_options *options = &background->gateway->options;
+    if (!options->redis.embedded)
+        return FG_OK;
+    enum fg_result result = fg_embedded_open(options->state_dir, options->redis_memory_bytes,
+                                             &background->embedded, error);
+    if (result == FG_OK)
+        result = fg_embedded_start(background->embedded, start_patience_ns, error);
+    if (result == FG_OK)
+        fg_log(FG_LOG_INFO,
+               fg_embedded_was_adopted(background->embedded) ? "embedded_redis_adopted"
+                                                             : "embedded_redis_started",
+               FG_NUMBER_FIELD("pid", fg_embedded_pid(background->embedded)),
+               FG_STRING_FIELD("address", options->redis.address));
+    return result;
+}
+
+enum fg_result background_open(struct gateway *gateway, struct background **background_r,
+                               struct fg_error *error)
+{
+    struct background *background = calloc(1, sizeof *background);
+    if (background == NULL)
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    background->gateway = gateway;
+    background->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    background->waiting_last = &background->waiting;
+    background->finished_last = &background->finished;
+    background->restart_pause_ns = restart_pause_least_ns;
+    background->checked_connects = UINT64_MAX;
+    background->catalogue = calloc(1, sizeof *background->catalogue); /* empty at first */
+    pthread_mutex_init(&background->lock, NULL);
+    for (size_t i = 0; i < BOARD_BUCKETS; i++)
+        atomic_store_explicit(&gateway->board[i], -1, memory_order_relaxed);
+    enum fg_result result = FG_OK;
+    if (background->event_fd < 0 || background->catalogue == NULL)
+        result = fg_error_set(error, FG_UNREACHABLE, "out of memory or descriptors");
+    if (result == FG_OK) {
+        atomic_store(&background->catalogue->references, 1);
+        background->catalogue->generation = UINT64_MAX; /* unlike any: the first poll loads */
+        result = open_embedded(background, error);
+    }
+    if (result == FG_OK)
+        result = fg_redis_new(&gateway->options.redis, &background->redis, error);
+    if (result != FG_OK)
+        background_close(&background);
+    *background_r = background;
+    return result;
+}
+
+enum fg_result background_run(struct background *background, struct fg_ring *control,
+                              struct fg_error *error)
+{
+    background->control = control;
+    if (pthread_create(&background->thread, NULL, run, background) != 0)
+        return fg_error_set(error, FG_UNREACHABLE, "cannot start a thread");
+    background->runs = true;
+    return FG_OK;
+}
+
+void background_stop(struct background *background)
+{
+    uint64_t one = 1;
+    if (!background->runs)
+        return;
+    atomic_store(&background->is_stopping, true);
+    if (write(background->event_fd, &one, sizeof one) < 0)
+        fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
+    pthread_join(background->thread, NULL);
+    background->runs = false;
+}
+
+void background_close(struct background **background_p)
+{
+    struct background *background = *background_p;
+    struct fg_error error;
+    if (background == NULL)
+        return;
+    fg_redis_free(&background->redis);
+    if (background->embedded != NULL) {
+        if (fg_embedded_pid(background->embedded) != 0 &&
+            fg_embedded_stop(background->embedded, stop_patience_ns, &error) != FG_OK)
+            fg_log(FG_LOG_ERROR, "embedded_redis_stop", FG_STRING_FIELD("reason", error.text));
+        fg_embedded_close(&background->embedded);
+    }
+    fg_catalogue_release(&background->catalogue);
+    close(background->event_fd);
+    pthread_mutex_destroy(&background->lock);
+    free(background->rows);
+    free(background);
+    *background_p = NULL;
+}

@@ -1,0 +1,165 @@
+/* main.c - flashgate: sets up in order, runs, tears down in reverse. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "flashgate/base/arguments.h"
+#include "flashgate/base/clock.h"
+#include "flashgate/base/log.h"
+
+#include "background.h"
+#include "control.h"
+#include "gateway.h"
+#include "gateway_metrics.h"
+#include "json_memory.h"
+#include "listeners.h"
+#include "worker.h"
+
+static bool wants_help, wants_version, wants_check, wants_options, wants_metrics;
+static const char *config_path = "conf/flashgate.yaml";
+
+static const struct fg_flag flags[] = {
+    {.name = "config", .letter = 'c', .value = "FILE", .text = &config_path,
+     .help = "the configuration (default conf/flashgate.yaml)"},
+    {.name = "check", .is_set = &wants_check, .help = "check the configuration and exit"},
+    {.name = "options", .is_set = &wants_options, .help = "print every option and exit"},
+    {.name = "metrics", .is_set = &wants_metrics, .help = "print every metric and exit"},
+    {.name = "version", .is_set = &wants_version, .help = "print the version and exit"},
+    {.name = "help", .letter = 'h', .is_set = &wants_help, .help = "print this and exit"},
+    {0}};
+
+static int fail(const struct fg_error *error)
+{
+    fprintf(stderr, "flashgate: %s\n", error->text);
+    return fg_exit_code(error->result);
+}
+
+static void print_help(void)
+{
+    printf("flashgate - the gateway in front of a flash sale\n\n"
+           "usage: flashgate [-c FILE]\n"
+           "       flashgate --check -c FILE\n\nflags:\n");
+    fg_arguments_print_flags(flags, stdout);
+    printf("\nSIGTERM drains and ends it; a second signal ends it at once.\n"
+           "exit codes: 0 good, 2 usage or configuration, 3 Redis, a port, io_uring or the disk "
+           "refused, 130 interrupted\n");
+}
+
+/* True: one of the flags that only print was given. */
+static bool printed(void)
+{
+    if (wants_help)
+        print_help();
+    else if (wants_version)
+        printf("flashgate %s\n", FG_VERSION);
+    else if (wants_options)
+        fg_config_print_options(gateway_option_table, stdout);
+    else if (wants_metrics)
+        gateway_metrics_print(stdout);
+    return wants_help || wants_version || wants_options || wants_metrics;
+}
+
+/* As many descriptors as this user may have: the connections are bounded by the configuration. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static enum fg_result make_state_folder(const struct gateway *gateway, struct fg_error *error)
+{
+    if (mkdir(gateway->options.state_dir, 0755) == 0 || access_is_a_folder(gateway->options.state_dir))
+        return FG_OK;
+    return fg_error_set(error, FG_UNREACHABLE, "state_dir %s cannot be made: %m",
+                        gateway->options.state_dir);
+}
+
+static enum fg_result start_workers(struct gateway *gateway, const char *password,
+                                    struct fg_error *error)
+{
+    struct worker_listeners listeners;
+    enum fg_result result = listeners_open(&gateway->options, &listeners, error);
+    gateway->workers = calloc(gateway->options.threads, sizeof(struct worker *));
+    if (result == FG_OK && gateway->workers == NULL)
+        result = fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    for (unsigned i = 0; i < gateway->options.threads && result == FG_OK; i++) {
+        result = worker_start(gateway, i, listeners_of_worker(&listeners, i),
+                              listeners.addresses, password, &gateway->workers[i], error);
+        if (result == FG_OK)
+            gateway->worker_count++;
+    }
+    return result;
+}
+
+static void stop_workers(struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_join(gateway->workers[i]);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_free(&gateway->workers[i]);
+    free(gateway->workers);
+}
+
+static int run(struct gateway *gateway, const char *password)
+{
+    struct fg_error error;
+    if (make_state_folder(gateway, &error) != FG_OK ||
+        control_open(gateway, &gateway->control, &error) != FG_OK ||
+        background_open(gateway, &gateway->background, &error) != FG_OK ||
+        start_workers(gateway, password, &error) != FG_OK ||
+        background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {
+        background_close(&gateway->background); /* an embedded Redis must not outlive a failed start */
+        return fail(&error);
+    }
+    fg_log(FG_LOG_INFO, "started", FG_NUMBER_FIELD("workers", gateway->worker_count),
+           FG_STRING_FIELD("redis", gateway->options.redis.address));
+    int exit_code = control_run(gateway->control);
+
+    background_stop(gateway->background);
+    background_finish_jobs(gateway->background);
+    control_close(&gateway->control);
+    stop_workers(gateway);
+    background_close(&gateway->background);
+    fg_log(FG_LOG_INFO, "ended", FG_NUMBER_FIELD("exit", exit_code));
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct gateway gateway;
+    struct fg_error error;
+    char *password = NULL;
+    int words;
+    if (fg_arguments_parse(argc, argv, flags, &words, &error) != FG_OK)
+        return fail(&error);
+    if (words > 0) {
+        fg_error_set(&error, FG_INVALID, "unexpected \"%s\", expected only flags (see --help)",
+                     argv[1]);
+        return fail(&error);
+    }
+    if (printed())
+        return 0;
+    if (gateway_options_load(config_path, &gateway.options, &error) != FG_OK)
+        return fail(&error);
+    if (wants_check) {
+        printf("%s: good\n", config_path);
+        gateway_options_free(&gateway.options);
+        return 0;
+    }
+    fg_log_configure("flashgate", (enum fg_log_level)gateway.options.log_level,
+                     (enum fg_log_format)gateway.options.log_format);
+    gateway.started_ns = fg_clock_steady_ns();
+    json_memory_install();
+    raise_descriptor_limit();
+    if (fg_redis_password(&gateway.options.redis, &password, &error) != FG_OK)
+        return fail(&error);
+    int exit_code = run(&gateway, password);
+    free(password);
+    gateway_options_free(&gateway.options);
+    return exit_code;
+}

@@ -1,0 +1,32 @@
+/* networks.h - a list of IP networks ("10.0.0.0/8", "::1", "fd00::/8") and whether an address is in one.
+ *
+ * Pure; parsed once from the config, read by every worker. IPv4 addresses mapped into IPv6 count as IPv4. */
+#ifndef FLASHGATE_GATEWAY_NETWORKS_H
+#define FLASHGATE_GATEWAY_NETWORKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flashgate/base/attributes.h"
+#include "flashgate/base/text.h"
+#include "flashgate/ring/ring.h"
+
+enum { NETWORKS_MAX = 256 };
+
+struct network {
+    uint8_t bytes[16];
+    uint8_t prefix_bits;
+    bool is_six;
+};
+
+struct networks {
+    struct network items[NETWORKS_MAX];
+    size_t count;
+};
+
+bool network_parse(struct fg_text text, struct network *network_r) FG_MUST_CHECK;
+/* Without a host part set: 10.1.2.3/8 is refused by network_parse. */
+bool networks_contain(const struct networks *networks, const struct fg_address *address);
+
+#endif

@@ -1,0 +1,337 @@
+/* options.c - every option of flashgate.yaml: the one place where its name, bounds, default and help are. */
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT(member) offsetof(struct gateway_options, member)
+#define SECONDS(n) ((n)*UINT64_C(1000000000))
+
+static bool read_network(struct fg_text text, void *out)
+{
+    struct network network;
+    (void)out;
+    return network_parse(text, &network);
+}
+
+static bool read_header_name(struct fg_text text, void *out)
+{
+    (void)out;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return text.length > 0;
+}
+
+static const struct fg_option listen_fields[] = {
+    {.name = "public",
+     .type = FG_OPTION_STRING_LIST,
+     .offset = AT(listen_public),
+     .default_text = "[\"0.0.0.0:8080\"]",
+     .maximum = LISTENERS_MAX,
+     .help = "where shoppers' requests come in, from the load balancer"},
+    {.name = "metrics",
+     .type = FG_OPTION_STRING,
+     .offset = AT(listen_metrics),
+     .default_text = "127.0.0.1:9180",
+     .maximum = 128,
+     .help = "/metrics, /healthz and /readyz; read-only"},
+    {.name = "admin",
+     .type = FG_OPTION_STRING_LIST,
+     .offset = AT(listen_admin),
+     .default_text = "",
+     .maximum = LISTENERS_MAX,
+     .help = "where flashgatectl connects, unix sockets only; left out: admin.sock in state_dir"},
+    {0}};
+
+static const struct fg_option redis_fields[] = {
+    {.name = "address",
+     .type = FG_OPTION_STRING,
+     .offset = AT(redis.address),
+     .optional = true,
+     .minimum = 1,
+     .maximum = 256,
+     .help = "HOST:PORT or unix:PATH of a Redis of your own"},
+    {.name = "user",
+     .type = FG_OPTION_STRING,
+     .offset = AT(redis.user),
+     .optional = true,
+     .minimum = 1,
+     .maximum = 128,
+     .help = "the ACL user to sign in as"},
+    {.name = "password_file",
+     .type = FG_OPTION_PATH,
+     .offset = AT(redis.password_file),
+     .optional = true,
+     .minimum = 1,
+     .maximum = 4096,
+     .help = "a file that holds the password and that others cannot read"},
+    {.name = "timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(redis.timeout_ns),
+     .default_text = "500ms",
+     .minimum = 10 * UINT64_C(1000000),
+     .maximum = SECONDS(30),
+     .help = "how long a purchase waits for Redis before its outcome is called unknown"},
+    {.name = "accept_data_loss",
+     .type = FG_OPTION_CHOICE,
+     .offset = AT(redis.accept_data_loss),
+     .default_text = "none",
+     .choices = fg_data_loss_choices,
+     .help = "everysec: sell although a power cut may lose the last second of acknowledged orders"},
+    {0}};
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+
+static const struct fg_option log_fields[] = {
+    {.name = "level",
+     .type = FG_OPTION_CHOICE,
+     .offset = AT(log_level),
+     .default_text = "info",
+     .choices = log_levels,
+     .help = "the least important lines to write"},
+    {.name = "format",
+     .type = FG_OPTION_CHOICE,
+     .offset = AT(log_format),
+     .default_text = "logfmt",
+     .choices = log_formats,
+     .help = "how a line is written"},
+    {0}};
+
+static const struct fg_option limit_fields[] = {
+    {.name = "connections",
+     .type = FG_OPTION_COUNT,
+     .offset = AT(connections),
+     .default_text = "16384",
+     .minimum = 16,
+     .maximum = 500000,
+     .help = "open at once in each worker; one more is answered 503"},
+    {.name = "requests",
+     .type = FG_OPTION_COUNT,
+     .offset = AT(requests),
+     .default_text = "8192",
+     .minimum = 16,
+     .maximum = 65536,
+     .help = "read, handled or answered at once in each worker; more wait"},
+    {.name = "header_size",
+     .type = FG_OPTION_SIZE,
+     .offset = AT(header_bytes),
+     .default_text = "8KiB",
+     .minimum = 1024,
+     .maximum = 64 << 10,
+     .help = "request line and header fields; more is answered 431"},
+    {.name = "body_size",
+     .type = FG_OPTION_SIZE,
+     .offset = AT(body_bytes),
+     .default_text = "16KiB",
+     .minimum = 1024,
+     .maximum = 1 << 20,
+     .help = "a shopper's body; more is answered 413"},
+    {.name = "header_timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(header_timeout_ns),
+     .default_text = "5s",
+     .minimum = 10 * UINT64_C(1000000),
+     .maximum = SECONDS(300),
+     .help = "from a request's first byte to the end of its header; then 408"},
+    {.name = "body_timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(body_timeout_ns),
+     .default_text = "5s",
+     .minimum = 10 * UINT64_C(1000000),
+     .maximum = SECONDS(300),
+     .help = "from the header to the end of the body; then 408"},
+    {.name = "idle_timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(idle_timeout_ns),
+     .default_text = "75s",
+     .minimum = 10 * UINT64_C(1000000),
+     .maximum = SECONDS(3600),
+     .help = "a connection without a request is closed after it"},
+    {.name = "send_timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(send_timeout_ns),
+     .default_text = "10s",
+     .minimum = 10 * UINT64_C(1000000),
+     .maximum = SECONDS(300),
+     .help = "a peer that does not take its answer is cut off after it"},
+    {0}};
+
+const struct fg_option gateway_option_table[] = {
+    {.name = "state_dir",
+     .type = FG_OPTION_PATH,
+     .offset = AT(state_dir),
+     .default_text = "run",
+     .minimum = 1,
+     .maximum = 4096,
+     .help = "sockets, locks and the embedded Redis's data"},
+    {.name = "listen", .type = FG_OPTION_MAP, .fields = listen_fields, .help = "addresses"},
+    {.name = "trusted_proxies",
+     .type = FG_OPTION_STRING_LIST,
+     .offset = AT(trusted_proxies),
+     .default_text = "",
+     .maximum = NETWORKS_MAX,
+     .read = read_network,
+     .expected = "a network such as 10.0.0.0/8 or fd00::/8",
+     .help = "whose identity header is believed; left out: nobody's"},
+    {.name = "identity_header",
+     .type = FG_OPTION_STRING,
+     .offset = AT(identity_header),
+     .default_text = "X-User-Id",
+     .minimum = 1,
+     .maximum = 64,
+     .read = read_header_name,
+     .expected = "a header field's name such as X-User-Id",
+     .help = "the field in which a trusted proxy says who the shopper is"},
+    {.name = "redis",
+     .type = FG_OPTION_MAP,
+     .fields = redis_fields,
+     .alone = "embedded",
+     .alone_offset = AT(redis.embedded),
+     .help = "`embedded`: a private redis-server in state_dir; or a map with the address of yours"},
+    {.name = "embedded_redis_memory",
+     .type = FG_OPTION_SIZE,
+     .offset = AT(redis_memory_bytes),
+     .default_text = "1GiB",
+     .minimum = 16 << 20,
+     .help = "maxmemory of the embedded Redis; at 80 % of it purchases are refused"},
+    {.name = "threads",
+     .type = FG_OPTION_COUNT,
+     .offset = AT(threads),
+     .default_text = "0",
+     .maximum = 256,
+     .help = "workers; 0: one for each processor"},
+    {.name = "http",
+     .type = FG_OPTION_MAP,
+     .fields = limit_fields,
+     .help = "sizes and deadlines of connections and requests"},
+    {.name = "drain_notice",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(drain_notice_ns),
+     .default_text = "0s",
+     .maximum = SECONDS(3600),
+     .help = "how long after SIGTERM to go on accepting while /readyz says no"},
+    {.name = "drain_timeout",
+     .type = FG_OPTION_DURATION,
+     .offset = AT(drain_timeout_ns),
+     .default_text = "30s",
+     .minimum = SECONDS(1),
+     .maximum = SECONDS(3600),
+     .help = "how long a drain may take before what is left is cut off"},
+    {.name = "log", .type = FG_OPTION_MAP, .fields = log_fields, .help = "lines on stderr"},
+    {0}};
+
+/* --- checks that need more than one option ---------------------------------------------------------- */
+
+static enum fg_result add_default_admin(struct gateway_options *options, struct fg_error *error)
+{
+    if (options->listen_admin.count > 0)
+        return FG_OK;
+    char **items = calloc(1, sizeof *items);
+    if (items == NULL || asprintf(&items[0], "unix:%s/admin.sock", options->state_dir) < 0) {
+        free(items);
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    }
+    options->listen_admin = (struct fg_config_list){items, 1};
+    return FG_OK;
+}
+
+/* unix:PATH with a relative path starts at the file's folder, like every path. */
+static enum fg_result parse_address(const char *name, const char *text, const char *folder,
+                                    struct fg_address *address, struct fg_error *error)
+{
+    char path[512];
+    const char *prefix = "unix:";
+    if (strncmp(text, prefix, 5) == 0 && text[5] != '/') {
+        snprintf(path, sizeof path, "unix:%s/%s", folder, text + 5);
+        text = path;
+    }
+    if (fg_address_parse(text, address))
+        return FG_OK;
+    return fg_error_set(error, FG_INVALID,
+                        "%s: \"%s\" is not an address, expected IP:PORT, [IPV6]:PORT or unix:PATH "
+                        "(a path of at most 107 bytes)",
+                        name, text);
+}
+
+static enum fg_result parse_addresses(const char *name, const struct fg_config_list *list,
+                                      const char *folder, struct fg_address *addresses,
+                                      struct fg_error *error)
+{
+    enum fg_result result = FG_OK;
+    for (size_t i = 0; i < list->count && result == FG_OK; i++)
+        result = parse_address(name, ((char **)list->items)[i], folder, &addresses[i], error);
+    return result;
+}
+
+static enum fg_result check_admin(const struct gateway_options *options, struct fg_error *error)
+{
+    for (size_t i = 0; i < options->listen_admin.count; i++)
+        if (options->admin_at[i].socket.any.sa_family != AF_UNIX)
+            return fg_error_set(error, FG_INVALID,
+                                "listen.admin: \"%s\" is a TCP address, which needs tokens and "
+                                "roles; expected unix:PATH",
+                                ((char **)options->listen_admin.items)[i]);
+    return FG_OK;
+}
+
+static void fill_networks(struct gateway_options *options)
+{
+    for (size_t i = 0; i < options->trusted_proxies.count; i++) {
+        const char *text = ((char **)options->trusted_proxies.items)[i];
+        if (network_parse(fg_text_of(text), &options->trusted.items[options->trusted.count]))
+            options->trusted.count++;
+    }
+}
+
+static enum fg_result settle(struct gateway_options *options, const char *folder,
+                             struct fg_error *error)
+{
+    enum fg_result result = add_default_admin(options, error);
+    if (result == FG_OK)
+        result = parse_addresses("listen.public", &options->listen_public, folder,
+                                 options->public_at, error);
+    if (result == FG_OK)
+        result = parse_addresses("listen.admin", &options->listen_admin, folder, options->admin_at,
+                                 error);
+    if (result == FG_OK)
+        result = parse_address("listen.metrics", options->listen_metrics, folder,
+                               &options->metrics_at, error);
+    if (result == FG_OK)
+        result = check_admin(options, error);
+    if (result == FG_OK)
+        result = fg_redis_settle(&options->redis, options->state_dir, error);
+    fill_networks(options);
+    if (result == FG_OK && options->threads == 0)
+        options->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    return result;
+}
+
+enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
+                                    struct fg_error *error)
+{
+    struct fg_config_source *source = NULL;
+    memset(options, 0, sizeof *options);
+    enum fg_result result =
+        fg_config_load(path, gateway_option_table, options, sizeof *options, &source, error);
+    if (result != FG_OK)
+        return result;
+    result = settle(options, fg_config_folder(source), error);
+    if (result != FG_OK) {
+        fg_error_prefix(error, "%s", path);
+        gateway_options_free(options);
+    }
+    fg_config_source_free(&source);
+    return result;
+}
+
+void gateway_options_free(struct gateway_options *options)
+{
+    fg_config_free(gateway_option_table, options, sizeof *options);
+}

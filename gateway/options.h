@@ -1,0 +1,41 @@
+/* options.h - the gateway's configuration: one table of options, read into one structure that nobody changes
+ * after start. */
+#ifndef FLASHGATE_GATEWAY_OPTIONS_H
+#define FLASHGATE_GATEWAY_OPTIONS_H
+
+#include "flashgate/base/config.h"
+#include "flashgate/base/log.h"
+#include "flashgate/http/server.h"
+#include "flashgate/inventory/redis.h"
+
+#include "networks.h"
+
+enum { LISTENERS_MAX = 8 };
+
+struct gateway_options {
+    char *state_dir;
+    struct fg_config_list listen_public, listen_admin; /* of char * */
+    char *listen_metrics;
+    struct fg_config_list trusted_proxies;
+    struct fg_redis_settings redis;
+    uint64_t redis_memory_bytes;
+    uint64_t threads;
+    uint64_t connections, requests, header_bytes, body_bytes;
+    uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, send_timeout_ns;
+    uint64_t drain_notice_ns, drain_timeout_ns;
+    char *identity_header;
+    int log_level, log_format;
+
+    /* Made of the above by gateway_options_load. */
+    struct fg_address public_at[LISTENERS_MAX], admin_at[LISTENERS_MAX], metrics_at;
+    struct networks trusted;
+};
+
+extern const struct fg_option gateway_option_table[];
+
+/* Reads and checks `path`. On success the caller owns what *options holds (gateway_options_free). */
+enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
+                                    struct fg_error *error) FG_MUST_CHECK;
+void gateway_options_free(struct gateway_options *options);
+
+#endif

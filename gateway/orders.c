@@ -1,0 +1,275 @@
+/* orders.c - see orders.h. Orders are read from the buyer's own record in Redis, one bucket after the other;
+ * the catalogue's snapshot is held meanwhile, and the list grows in memory bounded by the sale's size. */
+#include "orders.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/base/clock.h"
+
+#include "identity.h"
+#include "order_json.h"
+#include "worker.h"
+
+enum { ORDER_BYTES = 384, SKU_BYTES = 256, SALE_BYTES = 512, LATER_S = 1 };
+
+struct orders_context {
+    struct fg_http_request *request;
+    struct fg_order_search search;
+    struct fg_catalogue *catalogue; /* held */
+    const struct fg_catalogue_sale *sale;
+    uint32_t next_sku;
+    struct fg_ledger_entry wanted; /* of GET /v1/orders/{order} */
+    struct fg_buffer list;         /* of GET …/orders; allocated */
+};
+
+size_t orders_context_bytes(void)
+{
+    return sizeof(struct orders_context);
+}
+
+static void let_go(struct orders_context *context)
+{
+    fg_catalogue_release(&context->catalogue);
+    free(context->list.at);
+    context->list = (struct fg_buffer){0};
+}
+
+static void refuse_search(struct orders_context *context, enum fg_result result)
+{
+    if (result == FG_REFUSED)
+        fg_http_refuse(context->request, FG_PROBLEM_FROZEN, LATER_S, (struct fg_text){0});
+    else
+        fg_http_refuse(context->request, FG_PROBLEM_BUSY, LATER_S,
+                       FG_TEXT("Redis is not reachable"));
+}
+
+static void not_your_order(struct fg_http_request *request)
+{
+    fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("you have no such order"));
+}
+
+/* --- one order -------------------------------------------------------------------------------------- */
+
+static void answer_one(struct orders_context *context, const struct fg_record *record)
+{
+    char memory[ORDER_BYTES];
+    struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
+    struct fg_order_id id = {.bucket = context->search.bucket, .entry = record->entry};
+    const struct fg_catalogue_sale *sale;
+    const struct fg_catalogue_sku *sku =
+        fg_catalogue_find_bucket(context->catalogue, id.bucket, &sale);
+    memcpy(id.epoch, context->search.epoch, sizeof id.epoch);
+    order_json_add_with_state(&body, &id, fg_text_of(sale->sale), fg_text_of(sku->sku),
+                              record->quantity, record->expires_ms, record->state);
+    fg_http_begin(context->request, 200, "application/json");
+    fg_http_field(context->request, "Cache-Control", FG_TEXT("no-store"));
+    fg_http_end(context->request, fg_buffer_text(&body));
+}
+
+static void on_one_found(struct fg_order_search *search)
+{
+    struct orders_context *context = FG_CONTAINER_OF(search, struct orders_context, search);
+    const struct fg_record *record = NULL;
+    for (unsigned i = 0; i < search->count; i++)
+        if (fg_ledger_entry_compare(search->records[i].entry, context->wanted) == 0)
+            record = &search->records[i];
+    if (search->result != FG_OK)
+        refuse_search(context, search->result);
+    else if (record == NULL)
+        not_your_order(context->request);
+    else
+        answer_one(context, record);
+    let_go(context);
+}
+
+static void start_context(struct orders_context *context, struct fg_http_request *request)
+{
+    memset(context, 0, sizeof *context);
+    context->request = request;
+}
+
+void orders_handle_one(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    struct worker *worker = worker_of(request);
+    struct orders_context *context = fg_http_context(request);
+    struct fg_order_search *search = &context->search;
+    struct fg_order_id id;
+    const struct fg_catalogue_sale *sale;
+    start_context(context, request);
+    if (!identity_of(request, &worker_gateway(worker)->options, &search->user))
+        return;
+    if (!fg_order_id_parse(match->parameters[0], &id)) {
+        not_your_order(request);
+        return;
+    }
+    const struct fg_catalogue_sku *sku =
+        fg_catalogue_find_bucket(worker_catalogue(worker), id.bucket, &sale);
+    if (sku == NULL || strcmp(sku->terms.epoch, id.epoch) != 0) {
+        not_your_order(request);
+        return;
+    }
+    context->catalogue = fg_catalogue_hold(worker_catalogue(worker));
+    context->wanted = id.entry;
+    search->bucket = id.bucket;
+    memcpy(search->epoch, id.epoch, sizeof search->epoch);
+    search->found = on_one_found;
+    fg_inventory_search(worker_inventory(worker), search);
+}
+
+/* --- my orders -------------------------------------------------------------------------------------- */
+
+static void search_next(struct orders_context *context);
+
+static void add_orders(struct orders_context *context)
+{
+    const struct fg_order_search *search = &context->search;
+    const struct fg_catalogue_sku *sku = &context->sale->skus[context->next_sku - 1];
+    for (unsigned i = 0; i < search->count; i++) {
+        const struct fg_record *record = &search->records[i];
+        struct fg_order_id id = {.bucket = search->bucket, .entry = record->entry};
+        memcpy(id.epoch, search->epoch, sizeof id.epoch);
+        if (context->list.at[context->list.length - 1] != '[')
+            fg_buffer_add_byte(&context->list, ',');
+        order_json_add_with_state(&context->list, &id, fg_text_of(context->sale->sale),
+                                  fg_text_of(sku->sku), record->quantity, record->expires_ms,
+                                  record->state);
+    }
+}
+
+static void on_some_found(struct fg_order_search *search)
+{
+    struct orders_context *context = FG_CONTAINER_OF(search, struct orders_context, search);
+    if (search->result != FG_OK) {
+        refuse_search(context, search->result);
+        let_go(context);
+        return;
+    }
+    add_orders(context);
+    search_next(context);
+}
+
+static void search_next(struct orders_context *context)
+{
+    struct worker *worker = worker_of(context->request);
+    if (context->next_sku == context->sale->sku_count) {
+        fg_buffer_add_text(&context->list, FG_TEXT("]}"));
+        fg_http_begin(context->request, 200, "application/json");
+        fg_http_field(context->request, "Cache-Control", FG_TEXT("no-store"));
+        fg_http_end(context->request, fg_buffer_text(&context->list));
+        let_go(context);
+        return;
+    }
+    const struct fg_bucket_terms *terms = &context->sale->skus[context->next_sku++].terms;
+    context->search.bucket = terms->bucket;
+    memcpy(context->search.epoch, terms->epoch, sizeof context->search.epoch);
+    fg_inventory_search(worker_inventory(worker), &context->search);
+}
+
+void orders_handle_mine(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    struct worker *worker = worker_of(request);
+    struct orders_context *context = fg_http_context(request);
+    start_context(context, request);
+    if (!identity_of(request, &worker_gateway(worker)->options, &context->search.user))
+        return;
+    context->sale = fg_catalogue_find_sale(worker_catalogue(worker), match->parameters[0]);
+    if (context->sale == NULL) {
+        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
+        return;
+    }
+    size_t bytes = SALE_BYTES + (size_t)context->sale->sku_count * FG_RECORDS_MAX * ORDER_BYTES;
+    context->list = fg_buffer_over(malloc(bytes), bytes);
+    if (context->list.at == NULL) {
+        fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S, FG_TEXT("out of memory"));
+        return;
+    }
+    context->catalogue = fg_catalogue_hold(worker_catalogue(worker));
+    context->search.found = on_some_found;
+    fg_buffer_add_text(&context->list, FG_TEXT("{\"orders\":["));
+    search_next(context);
+}
+
+/* --- the sale --------------------------------------------------------------------------------------- */
+
+/* What the calendar makes of the stored state. */
+static const char *state_now(const struct fg_catalogue_sale *sale, int64_t now_ms)
+{
+    if (sale->state == FG_SALE_ENDED || (sale->closes_ms > 0 && now_ms >= sale->closes_ms))
+        return "ended";
+    if (sale->opens_ms > 0 && now_ms < sale->opens_ms)
+        return "not_started";
+    return fg_sale_state_text(sale->state);
+}
+
+/* What this worker's newest reply said, else what was read within the last second; -1: unknown. */
+static int64_t units_left(const struct worker *worker, uint32_t bucket)
+{
+    int64_t left = fg_inventory_free_units(worker_inventory(worker), bucket);
+    if (left < 0 && bucket < BOARD_BUCKETS)
+        left = atomic_load_explicit(&worker_gateway(worker)->board[bucket], memory_order_relaxed);
+    return left;
+}
+
+static void add_sku(struct fg_buffer *body, const struct worker *worker,
+                    const struct fg_catalogue_sku *sku)
+{
+    int64_t left = units_left(worker, sku->terms.bucket);
+    fg_buffer_add_text(body, FG_TEXT("{\"sku\":\""));
+    fg_buffer_add_string(body, sku->sku);
+    fg_buffer_add_text(body, FG_TEXT("\",\"per_user\":"));
+    fg_buffer_add_decimal(body, sku->terms.per_user);
+    fg_buffer_add_text(body, FG_TEXT(",\"left\":"));
+    if (left < 0)
+        fg_buffer_add_text(body, FG_TEXT("null"));
+    else
+        fg_buffer_add_decimal(body, (uint64_t)left);
+    if (sku->terms.state == FG_SALE_FROZEN)
+        fg_buffer_add_text(body, FG_TEXT(",\"frozen\":true"));
+    fg_buffer_add_byte(body, '}');
+}
+
+static void add_sale(struct fg_buffer *body, const struct worker *worker,
+                     const struct fg_catalogue_sale *sale)
+{
+    int64_t now_ms = fg_inventory_redis_ms(worker_inventory(worker));
+    fg_buffer_add_text(body, FG_TEXT("{\"sale\":\""));
+    fg_buffer_add_string(body, sale->sale);
+    fg_buffer_add_text(body, FG_TEXT("\",\"state\":\""));
+    fg_buffer_add_string(body, state_now(sale, now_ms));
+    fg_buffer_add_text(body, FG_TEXT("\",\"opens_at\":"));
+    json_add_time(body, sale->opens_ms);
+    fg_buffer_add_text(body, FG_TEXT(",\"closes_at\":"));
+    json_add_time(body, sale->closes_ms);
+    fg_buffer_add_text(body, FG_TEXT(",\"now\":"));
+    json_add_time(body, now_ms);
+    fg_buffer_add_text(body, FG_TEXT(",\"skus\":["));
+    for (uint32_t i = 0; i < sale->sku_count; i++) {
+        if (i > 0)
+            fg_buffer_add_byte(body, ',');
+        add_sku(body, worker, &sale->skus[i]);
+    }
+    fg_buffer_add_text(body, FG_TEXT("]}"));
+}
+
+void orders_handle_sale(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    struct worker *worker = worker_of(request);
+    const struct fg_catalogue_sale *sale =
+        fg_catalogue_find_sale(worker_catalogue(worker), match->parameters[0]);
+    if (sale == NULL) {
+        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
+        return;
+    }
+    size_t bytes = SALE_BYTES + (size_t)sale->sku_count * SKU_BYTES;
+    struct fg_buffer body = fg_buffer_over(malloc(bytes), bytes);
+    if (body.at == NULL) {
+        fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S, FG_TEXT("out of memory"));
+        return;
+    }
+    add_sale(&body, worker, sale);
+    fg_http_begin(request, 200, "application/json");
+    fg_http_field(request, "Cache-Control", FG_TEXT("no-store"));
+    fg_http_end(request, fg_buffer_text(&body));
+    free(body.at);
+}

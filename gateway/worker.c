@@ -1,0 +1,273 @@
+/* worker.c - see worker.h. The thread creates its ring itself, because a ring belongs to one thread; what it
+ * made stays readable for metrics until worker_free. */
+#include "worker.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/counter.h"
+#include "flashgate/base/hash.h"
+#include "flashgate/base/log.h"
+
+#include "gateway_metrics.h"
+#include "public.h"
+
+enum { RING_ENTRIES = 4096, RECEIVE_BUFFERS = 4096, RECEIVE_BUFFER_BYTES = 2048, SPARE_SOCKETS = 64 };
+
+static const uint64_t longest_wait_ns = FG_SECOND_IN_NS;
+
+struct worker {
+    struct gateway *gateway;
+    unsigned index;
+    pthread_t thread;
+    sem_t started;
+    enum fg_result start_result;
+    struct fg_error start_error;
+    const int *listeners;
+    unsigned listener_count;
+    const char *redis_password;
+
+    struct fg_ring *ring;
+    struct fg_http_server *server;
+    struct fg_inventory *inventory;
+    struct fg_catalogue *catalogue;
+    struct fg_metrics_block *metrics;
+    _Atomic(struct fg_catalogue *) incoming;
+    _Atomic uint64_t generation;
+    _Atomic bool has_ended;
+};
+
+/* --- inside the thread ------------------------------------------------------------------------------ */
+
+static void adopt(struct worker *worker, struct fg_catalogue *catalogue)
+{
+    for (uint32_t i = 0; i < catalogue->sale_count; i++)
+        for (uint32_t j = 0; j < catalogue->sales[i].sku_count; j++)
+            if (fg_inventory_add_bucket(worker->inventory,
+                                        catalogue->sales[i].skus[j].terms.bucket) != FG_OK)
+                fg_log(FG_LOG_ERROR, "bucket_without_memory",
+                       FG_STRING_FIELD("sku", catalogue->sales[i].skus[j].sku));
+    fg_catalogue_release(&worker->catalogue);
+    worker->catalogue = catalogue;
+    fg_counter_set(&worker->generation, catalogue->generation);
+}
+
+static void on_woken(void *owner)
+{
+    struct worker *worker = owner;
+    struct gateway *gateway = worker->gateway;
+    struct fg_catalogue *incoming = atomic_exchange(&worker->incoming, NULL);
+    if (incoming != NULL)
+        adopt(worker, incoming);
+    fg_inventory_set_full(worker->inventory, atomic_load(&gateway->is_redis_full));
+    fg_inventory_set_unsafe(worker->inventory, !atomic_load(&gateway->is_redis_safe));
+    int phase = atomic_load(&gateway->phase);
+    if (phase >= GATEWAY_NOTICING)
+        fg_http_server_stop_keep_alive(worker->server);
+    if (phase >= GATEWAY_DRAINING)
+        fg_http_server_drain(worker->server);
+    if (phase >= GATEWAY_ENDING)
+        fg_http_server_abort(worker->server);
+}
+
+static void on_flush(void *owner)
+{
+    struct worker *worker = owner;
+    fg_inventory_flush(worker->inventory);
+}
+
+static enum fg_result open_server(struct worker *worker, struct fg_error *error)
+{
+    const struct gateway_options *options = &worker->gateway->options;
+    struct fg_http_server_settings settings = {
+        .connections = (uint32_t)options->connections,
+        .requests = (uint32_t)options->requests,
+        .header_bytes = (uint32_t)options->header_bytes,
+        .body_bytes = (uint32_t)options->body_bytes,
+        .header_timeout_ns = options->header_timeout_ns,
+        .body_timeout_ns = options->body_timeout_ns,
+        .idle_timeout_ns = options->idle_timeout_ns,
+        .send_timeout_ns = options->send_timeout_ns,
+        .context_bytes = public_context_bytes(),
+        .handle = public_handle,
+        .finished = public_finished,
+        .owner = worker,
+    };
+    enum fg_result result =
+        fg_http_server_open(worker->ring, &settings, &worker->server, error);
+    for (unsigned i = 0; i < worker->listener_count && result == FG_OK; i++)
+        result = fg_http_server_listen(worker->server, worker->listeners[i], error);
+    return result;
+}
+
+static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
+{
+    const struct gateway_options *options = &worker->gateway->options;
+    struct fg_ring_settings ring = {.entries = RING_ENTRIES,
+                                    .buffers = RECEIVE_BUFFERS,
+                                    .buffer_bytes = RECEIVE_BUFFER_BYTES,
+                                    .sockets = (unsigned)options->connections + SPARE_SOCKETS,
+                                    .flush = on_flush,
+                                    .woken = on_woken,
+                                    .owner = worker};
+    struct fg_inventory_settings inventory = {.address = options->redis.address,
+                                              .user = options->redis.user,
+                                              .password = worker->redis_password,
+                                              .timeout_ns = options->redis.timeout_ns};
+    fg_random(&inventory.filter_seed, sizeof inventory.filter_seed);
+    enum fg_result result = fg_ring_open(&ring, &worker->ring, error);
+    if (result == FG_OK)
+        result = fg_inventory_open(worker->ring, &inventory, &worker->inventory, error);
+    if (result == FG_OK)
+        result = open_server(worker, error);
+    return result;
+}
+
+static void serve(struct worker *worker)
+{
+    while (atomic_load(&worker->gateway->phase) < GATEWAY_DRAINING ||
+           !fg_http_server_is_drained(worker->server))
+        fg_ring_turn(worker->ring, longest_wait_ns);
+    fg_inventory_close(worker->inventory);
+    while (!fg_inventory_is_closed(worker->inventory))
+        fg_ring_turn(worker->ring, longest_wait_ns);
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    char name[16];
+    snprintf(name, sizeof name, "worker-%u", worker->index);
+    pthread_setname_np(pthread_self(), name);
+    worker->start_result = open_worker(worker, &worker->start_error);
+    bool runs = worker->start_result == FG_OK;
+    sem_post(&worker->started);
+    if (runs)
+        serve(worker);
+    atomic_store(&worker->has_ended, true);
+    return NULL;
+}
+
+/* --- from outside ----------------------------------------------------------------------------------- */
+
+enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *listeners,
+                            unsigned listener_count, const char *redis_password,
+                            struct worker **worker_r, struct fg_error *error)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    worker->gateway = gateway;
+    worker->index = index;
+    worker->listeners = listeners;
+    worker->listener_count = listener_count;
+    worker->redis_password = redis_password;
+    worker->catalogue = calloc(1, sizeof *worker->catalogue); /* empty, until the first comes */
+    worker->metrics = gateway_metrics_block_new();
+    if (worker->catalogue != NULL)
+        atomic_store(&worker->catalogue->references, 1);
+    sem_init(&worker->started, 0, 0);
+    if (worker->catalogue == NULL || worker->metrics == NULL ||
+        pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        free(worker->catalogue);
+        fg_metrics_block_free(&worker->metrics);
+        free(worker);
+        return fg_error_set(error, FG_UNREACHABLE, "cannot start a thread");
+    }
+    while (sem_wait(&worker->started) != 0) /* only interrupted */
+        continue;
+    *worker_r = worker;
+    if (worker->start_result != FG_OK)
+        *error = worker->start_error;
+    return worker->start_result;
+}
+
+void worker_publish(struct worker *worker, struct fg_catalogue *catalogue)
+{
+    struct fg_catalogue *before =
+        atomic_exchange(&worker->incoming, fg_catalogue_hold(catalogue));
+    fg_catalogue_release(&before); /* one the worker never got to see */
+    worker_wake(worker);
+}
+
+void worker_wake(struct worker *worker)
+{
+    fg_ring_wake(worker->ring);
+}
+
+bool worker_has_ended(const struct worker *worker)
+{
+    return atomic_load(&worker->has_ended);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_free(struct worker **worker_p)
+{
+    struct worker *worker = *worker_p;
+    if (worker == NULL)
+        return;
+    struct fg_catalogue *incoming = atomic_exchange(&worker->incoming, NULL);
+    fg_catalogue_release(&incoming);
+    fg_catalogue_release(&worker->catalogue);
+    if (worker->start_result == FG_OK) { /* else the ring may hold sockets, and the program ends anyway */
+        fg_http_server_free(&worker->server);
+        fg_inventory_free(&worker->inventory);
+        fg_ring_close(&worker->ring);
+    }
+    fg_metrics_block_free(&worker->metrics);
+    sem_destroy(&worker->started);
+    free(worker);
+    *worker_p = NULL;
+}
+
+struct gateway *worker_gateway(const struct worker *worker)
+{
+    return worker->gateway;
+}
+
+struct fg_inventory *worker_inventory(const struct worker *worker)
+{
+    return worker->inventory;
+}
+
+struct fg_catalogue *worker_catalogue(const struct worker *worker)
+{
+    return worker->catalogue;
+}
+
+struct fg_metrics_block *worker_metrics(const struct worker *worker)
+{
+    return worker->metrics;
+}
+
+struct worker *worker_of(const struct fg_http_request *request)
+{
+    return fg_http_server_owner(request->server);
+}
+
+const struct fg_ring_counts *worker_ring_counts(const struct worker *worker)
+{
+    return fg_ring_counts(worker->ring);
+}
+
+const struct fg_http_counts *worker_http_counts(const struct worker *worker)
+{
+    return fg_http_server_counts(worker->server);
+}
+
+uint64_t worker_catalogue_generation(const struct worker *worker)
+{
+    return fg_counter_read(&worker->generation);
+}
+
+unsigned worker_index(const struct worker *worker)
+{
+    return worker->index;
+}
