@@ -1,0 +1,188 @@
+/* sale.c - see sale.h. What one value may be stands in the tables; what concerns two values at once
+ * is checked after loading and refused at the place of the one that came second. */
+#include "flashgate/inventory/sale.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool check_name(struct fg_text text, void *out)
+{
+    (void)out;
+    return fg_name_is_valid(text);
+}
+
+static const char name_form[] = "1 to 64 of A-Z a-z 0-9 . _ -";
+static const char *const late_payments[] = { "refuse", NULL };
+
+#define SALE(member) .offset = offsetof(struct fg_sale_definition, member)
+#define SKU(member)  .offset = offsetof(struct fg_sku_definition, member)
+
+static const struct fg_option sku_options[] = {
+    {
+        .name = "sku",
+        .type = FG_OPTION_STRING,
+        SKU(sku),
+        .help = "what it is called",
+        .read = check_name,
+        .expected = name_form,
+        .place_offset = offsetof(struct fg_sku_definition, place),
+    },
+    {
+        .name = "stock",
+        .type = FG_OPTION_COUNT,
+        SKU(stock),
+        .maximum = FG_STOCK_MAX,
+        .help = "units on sale at first; more come by `stock add`",
+    },
+    {
+        .name = "per_user",
+        .type = FG_OPTION_COUNT,
+        SKU(per_user),
+        .default_text = "1",
+        .minimum = 1,
+        .maximum = FG_QUANTITY_MAX,
+        .help = "units one user may have, held and bought together",
+    },
+    {
+        .name = "max_ledger_entries",
+        .type = FG_OPTION_COUNT,
+        SKU(max_ledger_entries),
+        .minimum = 1,
+        .maximum = UINT64_C(1000000000000),
+        .help = "purchases are refused with queue_full when the ledger is this long; left out: 16 "
+                "times the stock, at least 100000",
+        .optional = true,
+    },
+    { .name = NULL },
+};
+
+const struct fg_option fg_sale_options[] = {
+    {
+        .name = "sale",
+        .type = FG_OPTION_STRING,
+        SALE(sale),
+        .help = "what the sale is called, in its URL too",
+        .read = check_name,
+        .expected = name_form,
+    },
+    {
+        .name = "opens",
+        .type = FG_OPTION_TIME,
+        SALE(opens_ms),
+        .help = "when buying begins; left out: at once",
+        .optional = true,
+    },
+    {
+        .name = "closes",
+        .type = FG_OPTION_TIME,
+        SALE(closes_ms),
+        .help = "when buying ends; left out: when the sale is ended",
+        .optional = true,
+        .place_offset = offsetof(struct fg_sale_definition, closes_place),
+    },
+    {
+        .name = "hold",
+        .type = FG_OPTION_STRING,
+        SALE(hold),
+        .default_text = "none",
+        .maximum = 16,
+        .help = "how long a unit waits for its payment; none: bought is sold",
+        .place_offset = offsetof(struct fg_sale_definition, hold_place),
+    },
+    {
+        .name = "late_payment",
+        .type = FG_OPTION_CHOICE,
+        SALE(late_payment),
+        .default_text = "refuse",
+        .help = "what happens to a payment that comes after its hold ran out",
+        .choices = late_payments,
+    },
+    {
+        .name = "skus",
+        .type = FG_OPTION_MAP_LIST,
+        SALE(skus),
+        .minimum = 1,
+        .maximum = FG_SALE_SKUS,
+        .help = "what is on sale",
+        .fields = sku_options,
+        .element_bytes = sizeof(struct fg_sku_definition),
+    },
+    { .name = NULL },
+};
+
+static int compare_skus(const void *a, const void *b)
+{
+    const struct fg_sku_definition *const *left = a, *const *right = b;
+    int order = strcmp((*left)->sku, (*right)->sku);
+    if (order != 0)
+        return order;
+    return (*left)->place.line < (*right)->place.line ? -1 : 1;
+}
+
+static enum fg_result check_duplicates(const struct fg_sale_definition *sale,
+                                       const struct fg_config_source *source,
+                                       struct fg_error *error)
+{
+    const struct fg_sku_definition *skus = sale->skus.items, *sorted[FG_SALE_SKUS];
+    for (size_t i = 0; i < sale->skus.count; i++)
+        sorted[i] = &skus[i];
+    qsort(sorted, sale->skus.count, sizeof(struct fg_sku_definition *), compare_skus);
+    for (size_t i = 1; i < sale->skus.count; i++)
+        if (strcmp(sorted[i - 1]->sku, sorted[i]->sku) == 0)
+            return fg_config_error_at(source, sorted[i]->place, error,
+                                      "SKU \"%s\" a second time, expected it only once (the first "
+                                      "is on line %u)",
+                                      sorted[i]->sku, sorted[i - 1]->place.line);
+    return FG_OK;
+}
+
+static enum fg_result check(const struct fg_sale_definition *sale,
+                            const struct fg_config_source *source, struct fg_error *error)
+{
+    if (strcmp(sale->hold, "none") != 0)
+        return fg_config_error_at(source, sale->hold_place, error,
+                                  "hold: %s is not supported yet, expected none", sale->hold);
+    if (sale->opens_ms != 0 && sale->closes_ms != 0 && sale->closes_ms <= sale->opens_ms)
+        return fg_config_error_at(source, sale->closes_place, error,
+                                  "closes is not after opens, expected a later time");
+    return check_duplicates(sale, source, error);
+}
+
+/* After loading: checks, and frees what is not good. */
+static enum fg_result finish(enum fg_result loaded, struct fg_config_source *source,
+                             struct fg_sale_definition *sale, struct fg_error *error)
+{
+    enum fg_result result = loaded;
+    if (result == FG_OK) {
+        result = check(sale, source, error);
+        if (result != FG_OK)
+            fg_sale_free(sale);
+    }
+    fg_config_source_free(&source);
+    return result;
+}
+
+enum fg_result fg_sale_parse(struct fg_text yaml, const char *name, struct fg_sale_definition *sale,
+                             struct fg_error *error)
+{
+    struct fg_config_source *source = NULL;
+    *sale = (struct fg_sale_definition){ 0 };
+    enum fg_result loaded =
+        fg_config_parse(yaml, name, ".", fg_sale_options, sale, sizeof *sale, &source, error);
+    return finish(loaded, source, sale, error);
+}
+
+enum fg_result fg_sale_load(const char *path, struct fg_sale_definition *sale,
+                            struct fg_error *error)
+{
+    struct fg_config_source *source = NULL;
+    *sale = (struct fg_sale_definition){ 0 };
+    enum fg_result loaded =
+        fg_config_load(path, fg_sale_options, sale, sizeof *sale, &source, error);
+    return finish(loaded, source, sale, error);
+}
+
+void fg_sale_free(struct fg_sale_definition *sale)
+{
+    fg_config_free(fg_sale_options, sale, sizeof *sale);
+}

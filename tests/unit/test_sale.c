@@ -1,0 +1,150 @@
+/* test_sale.c - definitions of sales as their owners write them: what is read, and the exact words of
+ * every refusal. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flashgate/inventory/sale.h"
+
+static void a_whole_sale_is_read(void **state)
+{
+    static const char yaml[] = "sale: demo\n"
+                               "opens: 2027-06-18T20:00:00+08:00\n"
+                               "closes: 2027-06-18T20:30:00+08:00\n"
+                               "hold: none\n"
+                               "late_payment: refuse\n"
+                               "skus:\n"
+                               "  - { sku: \"8801\", stock: 1_000, per_user: 2 }\n"
+                               "  - { sku: tea.x_1-b, stock: 0, max_ledger_entries: 50 }\n";
+    struct fg_sale_definition sale;
+    struct fg_error error;
+    (void)state;
+    assert_int_equal(fg_sale_parse(fg_text_of(yaml), "sale.yaml", &sale, &error), FG_OK);
+    const struct fg_sku_definition *skus = sale.skus.items;
+    assert_string_equal(sale.sale, "demo");
+    assert_string_equal(sale.hold, "none");
+    assert_int_equal(sale.opens_ms, INT64_C(1813320000000));
+    assert_int_equal(sale.closes_ms - sale.opens_ms, 30 * 60 * 1000);
+    assert_int_equal(sale.skus.count, 2);
+    assert_string_equal(skus[0].sku, "8801");
+    assert_int_equal(skus[0].stock, 1000);
+    assert_int_equal(skus[0].per_user, 2);
+    assert_int_equal(skus[0].max_ledger_entries, 0);
+    assert_string_equal(skus[1].sku, "tea.x_1-b");
+    assert_int_equal(skus[1].per_user, 1);
+    assert_int_equal(skus[1].max_ledger_entries, 50);
+    fg_sale_free(&sale);
+}
+
+static void what_is_left_out_is_open_at_once(void **state)
+{
+    struct fg_sale_definition sale;
+    struct fg_error error;
+    (void)state;
+    assert_int_equal(
+        fg_sale_parse(FG_TEXT("sale: d\nskus: [{ sku: a, stock: 5 }]\n"), "s", &sale, &error),
+        FG_OK);
+    assert_int_equal(sale.opens_ms, 0);
+    assert_int_equal(sale.closes_ms, 0);
+    assert_string_equal(sale.hold, "none");
+    fg_sale_free(&sale);
+}
+
+/* The first line of each refusal; the rest is the source line and the caret. */
+static const struct {
+    const char *yaml, *first_line;
+} refusals[] = {
+    { "", "sale.yaml:1:1: sale is missing, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
+    { "skus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:1:1: sale is missing, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
+    { "sale: d\n", "sale.yaml:1:1: skus is missing, expected a list" },
+    { "sale: d\nskus: []\n", "sale.yaml:2:7: skus has 0 elements, expected at least 1" },
+    { "sale: a b\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:1:7: sale: \"a b\" is not acceptable, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
+    { "sale: d\nhold: 15m\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:7: hold: 15m is not supported yet, expected none" },
+    { "sale: d\nlate_payment: reclaim\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:15: late_payment: \"reclaim\" is not known, expected one of refuse" },
+    { "sale: d\nopens: 2027-06-18T20:00:00\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:8: opens: \"2027-06-18T20:00:00\" is not a time, expected a time with its "
+      "offset such as 2027-06-18T20:00:00+08:00" },
+    { "sale: d\nopens: 2027-06-18T20:00:00Z\ncloses: 2027-06-18T20:00:00Z\nskus: [{ sku: a, stock: "
+      "1 }]\n",
+      "sale.yaml:3:9: closes is not after opens, expected a later time" },
+    { "sale: d\nskus:\n  - { sku: a, stock: 1 }\n  - { sku: b, stock: 1 }\n  - { sku: a, stock: 2 "
+      "}\n",
+      "sale.yaml:5:12: SKU \"a\" a second time, expected it only once (the first is on line 3)" },
+    { "sale: d\nskus: [{ sku: a/b, stock: 1 }]\n",
+      "sale.yaml:2:15: sku: \"a/b\" is not acceptable, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
+    { "sale: d\nskus: [{ sku: a }]\n", "sale.yaml:2:8: stock is missing, expected digits such as "
+                                       "1000 or 1_000_000, at most 1000000000" },
+    { "sale: d\nskus: [{ sku: a, stock: -1 }]\n",
+      "sale.yaml:2:25: stock: \"-1\" is not a whole number, expected digits such as 1000 or "
+      "1_000_000, at most 1000000000" },
+    { "sale: d\nskus: [{ sku: a, stock: 010 }]\n",
+      "sale.yaml:2:25: stock: \"010\" is not a whole number, expected digits such as 1000 or "
+      "1_000_000, at most 1000000000" },
+    { "sale: d\nskus: [{ sku: a, stock: 1e3 }]\n",
+      "sale.yaml:2:25: stock: \"1e3\" is not a whole number, expected digits such as 1000 or "
+      "1_000_000, at most 1000000000" },
+    { "sale: d\nskus: [{ sku: a, stock: 1000000001 }]\n",
+      "sale.yaml:2:25: stock: \"1000000001\" is out of range, expected at most 1000000000" },
+    { "sale: d\nskus: [{ sku: a, stock: 1, per_user: 0 }]\n",
+      "sale.yaml:2:38: per_user: \"0\" is out of range, expected 1 to 999999" },
+    { "sale: d\nskus: [{ sku: a, stock: 1, per_user: 1000000 }]\n",
+      "sale.yaml:2:38: per_user: \"1000000\" is out of range, expected 1 to 999999" },
+    { "sale: d\nskus: [{ sku: a, stock: 1, per_users: 1 }]\n",
+      "sale.yaml:2:28: unknown option \"per_users\", expected one of sku, stock, per_user, "
+      "max_ledger_entries (did you mean \"per_user\"?)" },
+    { "sale: d\nsale: e\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:1: option \"sale\" a second time, expected it only once (the first is at 1:1)" },
+};
+
+static void bad_sales_are_refused_in_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(refusals); i++) {
+        struct fg_sale_definition sale;
+        struct fg_error error = { 0 };
+        enum fg_result result =
+            fg_sale_parse(fg_text_of(refusals[i].yaml), "sale.yaml", &sale, &error);
+        error.text[strcspn(error.text, "\n")] = '\0';
+        assert_int_equal(result, FG_INVALID);
+        assert_string_equal(error.text, refusals[i].first_line);
+        assert_null(sale.sale);
+    }
+}
+
+static void more_skus_than_the_bound_are_refused(void **state)
+{
+    enum {
+        BYTES = (FG_SALE_SKUS + 2) * 64
+    };
+    struct fg_sale_definition sale;
+    struct fg_error error;
+    (void)state;
+    for (int surplus = 0; surplus < 2; surplus++) {
+        char *yaml = malloc(BYTES);
+        size_t at = (size_t)snprintf(yaml, BYTES, "sale: many\nskus:\n");
+        for (int i = 0; i < FG_SALE_SKUS + surplus; i++)
+            at += (size_t)snprintf(yaml + at, BYTES - at, "  - { sku: s%d, stock: 1 }\n", i);
+        assert_int_equal(fg_sale_parse((struct fg_text){ yaml, at }, "s", &sale, &error),
+                         surplus == 0 ? FG_OK : FG_INVALID);
+        if (surplus == 0)
+            fg_sale_free(&sale);
+        free(yaml);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_sale_is_read),
+        cmocka_unit_test(what_is_left_out_is_open_at_once),
+        cmocka_unit_test(bad_sales_are_refused_in_words),
+        cmocka_unit_test(more_skus_than_the_bound_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
