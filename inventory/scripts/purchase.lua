@@ -98,9 +98,10 @@ end
 -- lost orders would be sold again. The bucket is frozen, for good and for every gateway.
 local seen = ARGV[4]
 if state and state ~= 'frozen' and seen and seen ~= '' then
-    local ms, seen_ms = sub(last_id, 1, 13), sub(seen, 1, 13)
-    if ms < seen_ms or (ms == seen_ms and tonumber(sub(last_id, 15)) < (tonumber(sub(seen, 15)) or 0)) then
-        last_id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
+    local newest = last_id()
+    local ms, seen_ms = sub(newest, 1, 13), sub(seen, 1, 13)
+    if ms < seen_ms or (ms == seen_ms and tonumber(sub(newest, 15)) < (tonumber(sub(seen, 15)) or 0)) then
+        call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
         call('HSET', stock_key, 'state', 'frozen')
         state = 'frozen'
     end
