@@ -1,0 +1,26 @@
+/* nouns.h - the functions behind the verbs, one file a noun. Each asks, prints to ctl->out, and says with its
+ * result how the program ends. `values` are as many as the table of verbs.c demands, then NULL. */
+#ifndef FLASHGATE_CTL_NOUNS_H
+#define FLASHGATE_CTL_NOUNS_H
+
+#include "ctl.h"
+#include "flashgate/base/attributes.h"
+#include "flashgate/base/error.h"
+
+#define FG_CTL_VERB(name)                                                    \
+    enum fg_result name(const struct fg_ctl *ctl, const char *const *values, \
+                        struct fg_error *error) FG_MUST_CHECK
+
+FG_CTL_VERB(fg_status);
+FG_CTL_VERB(fg_sale_apply);
+FG_CTL_VERB(fg_sale_list);
+FG_CTL_VERB(fg_sale_show);
+FG_CTL_VERB(fg_sale_pause);
+FG_CTL_VERB(fg_sale_resume);
+FG_CTL_VERB(fg_sale_end);
+FG_CTL_VERB(fg_stock_add);
+FG_CTL_VERB(fg_order_show);
+/* FG_REFUSED when books differ. */
+FG_CTL_VERB(fg_audit);
+
+#endif

@@ -1,0 +1,45 @@
+/* order.c - one order, as support looks it up. */
+#include <inttypes.h>
+
+#include "admin.h"
+#include "document.h"
+#include "nouns.h"
+#include "table.h"
+
+static void print_line(const struct fg_ctl *ctl, const char *label, const char *text)
+{
+    fprintf(ctl->out, "%-8s  ", label);
+    fg_print_safely(text, ctl->out);
+    fputc('\n', ctl->out);
+}
+
+static void print_order(const struct fg_ctl *ctl, const json_t *order)
+{
+    print_line(ctl, "order", fg_document_text(order, "order"));
+    print_line(ctl, "status", fg_document_text(order, "status"));
+    print_line(ctl, "sale", fg_document_text(order, "sale"));
+    print_line(ctl, "sku", fg_document_text(order, "sku"));
+    fprintf(ctl->out, "quantity  %" PRId64 "\n", fg_document_number(order, "quantity"));
+    print_line(ctl, "user", fg_document_text(order, "user"));
+    print_line(ctl, "ordered", fg_document_text(order, "ordered_at"));
+    print_line(ctl, "expires", fg_document_text_or(order, "expires_at", "never"));
+}
+
+enum fg_result fg_order_show(const struct fg_ctl *ctl, const char *const *values,
+                             struct fg_error *error)
+{
+    char target[FG_ADMIN_TARGET_BYTES];
+    json_t *document;
+    enum fg_result result = fg_admin_target(target, "/admin/v1/orders/%s", values, error);
+
+    if (result == FG_OK)
+        result = fg_admin_read(ctl, target, FG_ADMIN_SECONDS, &document, error);
+    if (result != FG_OK)
+        return result;
+    if (ctl->json)
+        fg_document_print(document, ctl->out);
+    else
+        print_order(ctl, document);
+    json_decref(document);
+    return FG_OK;
+}

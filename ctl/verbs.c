@@ -1,0 +1,321 @@
+/* verbs.c - the table of verbs, and finding one in it. */
+#include "verbs.h"
+
+#include <string.h>
+
+#include "flashgate/base/buffer.h"
+#include "flashgate/base/text.h"
+#include "nouns.h"
+
+enum {
+    NAMES_MAX = 16
+};
+
+static const struct fg_verb verbs[] = {
+    { .name = "status",
+      .values = "",
+      .help = "Show each gateway, its Redis and workers, and the relay's sinks.",
+      .more = "Ends with 3 when a gateway cannot be reached. A relay that cannot be reached is\n"
+              "shown as such; with --relay that ends with 3 too.\n",
+      .examples = "flashgatectl status\n"
+                  "flashgatectl --admin unix:a/admin.sock --admin unix:b/admin.sock status\n"
+                  "flashgatectl --json status\n",
+      .run = fg_status },
+    { .noun = "sale",
+      .name = "apply",
+      .values = "FILE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Create a sale, or change one, from its definition.",
+      .more =
+          "FILE is YAML; - reads standard input. Repeating it is harmless: it completes what is\n"
+          "missing and changes what differs, but never the stock of a SKU that exists (that\n"
+          "is 'stock add').\n",
+      .examples = "flashgatectl sale apply conf/sales/demo.yaml\n",
+      .run = fg_sale_apply },
+    { .noun = "sale",
+      .name = "list",
+      .values = "",
+      .help = "List all sales with their state and stock.",
+      .more = "",
+      .examples = "flashgatectl sale list\n"
+                  "flashgatectl --json sale list\n",
+      .run = fg_sale_list },
+    { .noun = "sale",
+      .name = "show",
+      .values = "SALE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Show one sale and the stock of each of its SKUs.",
+      .more = "",
+      .examples = "flashgatectl sale show demo\n",
+      .run = fg_sale_show },
+    { .noun = "sale",
+      .name = "pause",
+      .values = "SALE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Stop selling for now; shoppers are told to wait.",
+      .more = "Orders that were made stay; they can be read, confirmed and cancelled.\n",
+      .examples = "flashgatectl sale pause demo\n",
+      .run = fg_sale_pause },
+    { .noun = "sale",
+      .name = "resume",
+      .values = "SALE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Sell again after a pause.",
+      .more = "",
+      .examples = "flashgatectl sale resume demo\n",
+      .run = fg_sale_resume },
+    { .noun = "sale",
+      .name = "end",
+      .values = "SALE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "End a sale for good.",
+      .more = "Shoppers are told that it is over. Orders that were made stay; they can be read,\n"
+              "confirmed and cancelled.\n",
+      .examples = "flashgatectl sale end demo\n",
+      .run = fg_sale_end },
+    { .noun = "stock",
+      .name = "add",
+      .values = "SALE SKU N",
+      .minimum = 3,
+      .maximum = 3,
+      .help = "Put N more units of a SKU on sale.",
+      .more = "Every call adds: if the outcome is not known, look at the total with\n"
+              "'flashgatectl sale show SALE' before repeating it.\n",
+      .examples = "flashgatectl stock add demo 8801 500\n"
+                  "flashgatectl stock add demo 8801 1_000\n",
+      .run = fg_stock_add },
+    { .noun = "order",
+      .name = "show",
+      .values = "ORDER",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Show one order: who bought what, when, and its state.",
+      .more = "",
+      .examples = "flashgatectl order show 7-5f3c9a1e-1718712000123-4\n",
+      .run = fg_order_show },
+    { .name = "audit",
+      .values = "[SALE]",
+      .minimum = 0,
+      .maximum = 1,
+      .help = "Compare stock, ledger, buyers and what the sinks have.",
+      .more =
+          "The gateway compares the counters with the ledger and the buyers' records; the relay\n"
+          "compares the ledger with what reached each sink. Ends with 0 when the books\n"
+          "balance, 1 when they differ. Without a relay only the gateway's half is\n"
+          "audited, and the output says so; with --relay it must answer (else 3).\n"
+          "With --json the relay's document is the member \"relay\" (null: not asked).\n",
+      .examples = "flashgatectl audit\n"
+                  "flashgatectl audit demo\n",
+      .run = fg_audit },
+};
+
+static bool same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* What can be said first: nouns, and verbs that stand alone. */
+static const char *first_word(const struct fg_verb *verb)
+{
+    return verb->noun != NULL ? verb->noun : verb->name;
+}
+
+/* Different first words (noun == NULL), or the verbs of a noun; ended by NULL. */
+static void list_names(const char *noun, const char *names[NAMES_MAX + 1])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < FG_COUNT_OF(verbs) && count < NAMES_MAX; i++) {
+        const char *name = noun == NULL ? first_word(&verbs[i]) : verbs[i].name;
+
+        if (noun != NULL && !same(verbs[i].noun, noun))
+            continue;
+        if (count == 0 || !same(names[count - 1], name))
+            names[count++] = name;
+    }
+    names[count] = NULL;
+}
+
+static void join_names(const char *const *names, struct fg_buffer *joined)
+{
+    for (size_t i = 0; names[i] != NULL; i++)
+        fg_buffer_add_format(joined, "%s%s", i == 0 ? "" : ", ", names[i]);
+    fg_buffer_add_byte(joined, '\0');
+}
+
+/* noun == NULL: the first word is not known; else the word after that noun is not, or is missing. */
+static enum fg_result unknown_word(const char *noun, const char *word, struct fg_error *error)
+{
+    const char *names[NAMES_MAX + 1];
+    char memory[256];
+    struct fg_buffer joined = fg_buffer_over(memory, sizeof memory);
+
+    list_names(noun, names);
+    join_names(names, &joined);
+    const char *space = noun != NULL ? " " : "";
+    noun = noun != NULL ? noun : "";
+    if (word == NULL)
+        return fg_error_set(error, FG_INVALID, "'%s' needs a verb: %s", noun, memory);
+    const char *nearest = fg_text_nearest(fg_text_of(word), names);
+    if (nearest != NULL)
+        return fg_error_set(error, FG_INVALID, "no verb '%s%s%s' (did you mean '%s%s%s'?)", noun,
+                            space, word, noun, space, nearest);
+    return fg_error_set(error, FG_INVALID, "no verb '%s%s%s'; expected one of: %s", noun, space,
+                        word, memory);
+}
+
+static bool is_noun(const char *word)
+{
+    for (size_t i = 0; i < FG_COUNT_OF(verbs); i++)
+        if (same(verbs[i].noun, word))
+            return true;
+    return false;
+}
+
+static const struct fg_verb *look_up(const char *const *words)
+{
+    for (size_t i = 0; i < FG_COUNT_OF(verbs); i++) {
+        if (verbs[i].noun == NULL && same(verbs[i].name, words[0]))
+            return &verbs[i];
+        if (same(verbs[i].noun, words[0]) && same(verbs[i].name, words[1]))
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+static enum fg_result explain_miss(const char *const *words, struct fg_error *error)
+{
+    if (words[0] == NULL)
+        return fg_error_set(error, FG_INVALID, "what is to be done? flashgatectl --help tells");
+    if (is_noun(words[0]))
+        return unknown_word(words[0], words[1], error);
+    return unknown_word(NULL, words[0], error);
+}
+
+static void print_call(const struct fg_verb *verb, struct fg_buffer *buffer)
+{
+    fg_buffer_add_string(buffer, "flashgatectl ");
+    if (verb->noun != NULL)
+        fg_buffer_add_format(buffer, "%s ", verb->noun);
+    fg_buffer_add_string(buffer, verb->name);
+    if (verb->values[0] != '\0')
+        fg_buffer_add_format(buffer, " %s", verb->values);
+    fg_buffer_add_byte(buffer, '\0');
+}
+
+static enum fg_result check_count(const struct fg_verb *verb, const char *const *values,
+                                  struct fg_error *error)
+{
+    char memory[128];
+    struct fg_buffer usage = fg_buffer_over(memory, sizeof memory);
+    size_t count = 0;
+
+    while (values[count] != NULL)
+        count++;
+    if (count >= verb->minimum && count <= verb->maximum)
+        return FG_OK;
+    print_call(verb, &usage);
+    if (count < verb->minimum)
+        return fg_error_set(error, FG_INVALID, "something is missing; usage: %s", memory);
+    return fg_error_set(error, FG_INVALID, "'%s' is one word too many; usage: %s",
+                        values[verb->maximum], memory);
+}
+
+enum fg_result fg_verb_find(const char *const *words, const struct fg_verb **verb_r,
+                            const char *const **values_r, struct fg_error *error)
+{
+    const struct fg_verb *verb = look_up(words);
+
+    if (verb == NULL)
+        return explain_miss(words, error);
+    *verb_r = verb;
+    *values_r = words + (verb->noun != NULL ? 2 : 1);
+    return check_count(verb, *values_r, error);
+}
+
+/* --- help ------------------------------------------------------------------------------------------- */
+
+static void print_indented(const char *lines, FILE *out)
+{
+    bool at_start = true;
+
+    for (; *lines != '\0'; lines++) {
+        if (at_start)
+            fputs("  ", out);
+        fputc(*lines, out);
+        at_start = *lines == '\n';
+    }
+}
+
+static void print_verb(const struct fg_verb *verb, const struct fg_flag *flags, FILE *out)
+{
+    char memory[128];
+    struct fg_buffer usage = fg_buffer_over(memory, sizeof memory);
+
+    print_call(verb, &usage);
+    fprintf(out, "usage: %s\n\n%s\n", memory, verb->help);
+    if (verb->more[0] != '\0')
+        fprintf(out, "\n%s", verb->more);
+    fprintf(out, "\nexamples:\n");
+    print_indented(verb->examples, out);
+    fprintf(out, "\nflags:\n");
+    fg_arguments_print_flags(flags, out);
+}
+
+/* The rows of one noun, or all of them. */
+static void print_list(const char *noun, FILE *out)
+{
+    for (size_t i = 0; i < FG_COUNT_OF(verbs); i++) {
+        const struct fg_verb *verb = &verbs[i];
+        char left[64];
+
+        if (noun != NULL && !same(verb->noun, noun))
+            continue;
+        (void)snprintf(left, sizeof left, "%s%s%s %s", verb->noun != NULL ? verb->noun : "",
+                       verb->noun != NULL ? " " : "", verb->name, verb->values);
+        fprintf(out, "  %-22s  %s\n", left, verb->help);
+    }
+}
+
+static void print_all(const struct fg_flag *flags, FILE *out)
+{
+    fprintf(out, "usage: flashgatectl [--admin ADDRESS]... [--relay ADDRESS] [--json] VERB ...\n"
+                 "\n"
+                 "The operator's hand: asks and changes running gateways and the relay.\n"
+                 "\nverbs:\n");
+    print_list(NULL, out);
+    fprintf(out, "\nflags:\n");
+    fg_arguments_print_flags(flags, out);
+    fprintf(out,
+            "\n"
+            "An ADDRESS is unix:PATH or HOST:PORT. Changes go to the first gateway that\n"
+            "answers: all share one Redis.\n"
+            "\n"
+            "exit codes: 0 good; 1 refused, or the books differ; 2 usage; 3 not reachable, or\n"
+            "the outcome is not known.\n"
+            "'flashgatectl VERB --help' tells more.\n");
+}
+
+enum fg_result fg_verb_print_help(const char *const *words, const struct fg_flag *flags, FILE *out,
+                                  struct fg_error *error)
+{
+    const struct fg_verb *verb = look_up(words);
+
+    if (verb != NULL) {
+        print_verb(verb, flags, out);
+    } else if (words[0] == NULL) {
+        print_all(flags, out);
+    } else if (is_noun(words[0]) && words[1] == NULL) {
+        fprintf(out, "usage: flashgatectl %s VERB ...\n\nverbs:\n", words[0]);
+        print_list(words[0], out);
+        fprintf(out, "\n'flashgatectl %s VERB --help' tells more.\n", words[0]);
+    } else {
+        return explain_miss(words, error);
+    }
+    return FG_OK;
+}
