@@ -1,5 +1,5 @@
-/* redis.c - see redis.h. A connection is made when it is needed and closed at the first doubt: after
- * any failure of sending or reading nothing is known of what Redis does with the rest. */
+/* redis.c - see redis.h. A connection is made when it is needed and closed at the first doubt:
+ * after any failure of sending or reading nothing is known of what Redis does with the rest. */
 #include "flashgate/inventory/redis.h"
 
 #include <errno.h>

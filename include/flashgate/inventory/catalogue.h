@@ -14,7 +14,9 @@
 
 struct fg_catalogue_sku {
     char sku[FG_NAME_BYTES + 1];
-    uint64_t stock; /* as defined, without what was added */
+    uint64_t stock;              /* as defined, without what was added */
+    uint64_t added;              /* by `stock add` */
+    uint64_t max_ledger_entries; /* as defined; 0: the default */
     struct fg_bucket_terms terms;
 };
 
