@@ -162,6 +162,24 @@ static void add_sku(struct fg_table *table, const json_t *sku)
     fg_table_add_number(table, fg_document_number(sku, "sold"));
 }
 
+/* A SKU whose stock could not be read says why. */
+static void print_problems(const struct fg_ctl *ctl, const json_t *skus)
+{
+    size_t i;
+    json_t *sku;
+
+    json_array_foreach(skus, i, sku)
+    {
+        const char *problem = fg_document_text_or(sku, "problem", "");
+
+        if (problem[0] == '\0')
+            continue;
+        fprintf(ctl->out, "  %s: ", fg_document_text(sku, "sku"));
+        fg_print_safely(problem, ctl->out);
+        fputc('\n', ctl->out);
+    }
+}
+
 static void print_sale(const struct fg_ctl *ctl, const json_t *sale)
 {
     static const struct fg_column columns[] = {
@@ -181,6 +199,7 @@ static void print_sale(const struct fg_ctl *ctl, const json_t *sale)
     json_array_foreach(json_object_get(sale, "skus"), i, sku) add_sku(table, sku);
     fg_table_print(table, ctl->out, ctl->bold);
     fg_table_free(&table);
+    print_problems(ctl, json_object_get(sale, "skus"));
 }
 
 enum fg_result fg_sale_show(const struct fg_ctl *ctl, const char *const *values,

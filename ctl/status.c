@@ -43,6 +43,12 @@ static void print_head(const struct fg_ctl *ctl, const char *what, const struct 
             server->address, fg_document_is_true(server->status, "ready") ? "ready" : "NOT READY",
             fg_document_text(server->status, "version"), fg_document_number(server->status, "pid"),
             fg_document_number(server->status, "uptime_s"));
+    const char *why_not = fg_document_text_or(server->status, "why_not", "");
+    if (why_not[0] != '\0') {
+        fputs("not ready because: ", ctl->out);
+        fg_print_safely(why_not, ctl->out);
+        fputc('\n', ctl->out);
+    }
 }
 
 static void print_redis(const struct fg_ctl *ctl, const json_t *redis)
@@ -50,9 +56,11 @@ static void print_redis(const struct fg_ctl *ctl, const json_t *redis)
     if (redis == NULL)
         return;
     const char *problem = fg_document_text_or(redis, "problem", "");
+    const char *embedding = fg_document_is_true(redis, "adopted")    ? " (embedded, adopted)"
+                            : fg_document_is_true(redis, "embedded") ? " (embedded)"
+                                                                     : "";
 
-    fprintf(ctl->out, "redis at %s%s: %s", fg_document_text(redis, "address"),
-            fg_document_is_true(redis, "embedded") ? " (embedded)" : "",
+    fprintf(ctl->out, "redis at %s%s: %s", fg_document_text(redis, "address"), embedding,
             fg_document_is_true(redis, "connected") ? "connected" : "NOT CONNECTED");
     fputs(problem[0] != '\0' ? ", " : "", ctl->out);
     fg_print_safely(problem, ctl->out);
@@ -87,9 +95,11 @@ static void print_gateway(const struct fg_ctl *ctl, const struct server *gateway
     if (gateway->status == NULL)
         return;
     print_redis(ctl, json_object_get(gateway->status, "redis"));
-    fprintf(ctl->out, "%" PRId64 " sales, catalogue generation %" PRId64 "\n",
-            fg_document_number(gateway->status, "sales"),
+    fprintf(ctl->out, "catalogue: generation %" PRId64,
             fg_document_number(gateway->status, "generation"));
+    if (json_is_integer(json_object_get(gateway->status, "sales")))
+        fprintf(ctl->out, ", %" PRId64 " sales", fg_document_number(gateway->status, "sales"));
+    fputc('\n', ctl->out);
     print_workers(ctl, json_object_get(gateway->status, "workers"));
 }
 
