@@ -39,7 +39,7 @@ struct fg_crowd_flags {
           .text = &(flags).reloads },                                              \
         { .name = "again",                                                         \
           .value = "PERCENT",                                                      \
-          .help = "try again later with another key (10)",                         \
+          .help = "try again with another key, at once or later (10)",             \
           .text = &(flags).again },                                                \
         { .name = "keyless",                                                       \
           .value = "PERCENT",                                                      \

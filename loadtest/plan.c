@@ -14,6 +14,7 @@ static const double spike_share = 0.25;
 static const double spike_mean = 1.0 / 16; /* of the duration */
 
 static const uint64_t reload_least_ns = 200 * FG_MS_IN_NS;
+static const uint64_t two_windows_ns = 10 * FG_MS_IN_NS;
 static const uint64_t reload_most_ns = 1500 * FG_MS_IN_NS;
 
 struct shopper {
@@ -151,6 +152,16 @@ static struct shopper *draw_shoppers(const struct fg_plan_settings *settings,
     return shoppers;
 }
 
+/* Half of those who want more try at once, in two windows: later is after the sell-out, where a limit that
+ * leaks would not show. */
+static uint64_t draw_delay(struct fg_dice *dice, uint8_t kind)
+{
+    bool at_once = fg_dice_below(dice, 2) == 0;
+    if (kind == FG_PRESS_AGAIN && at_once)
+        return fg_dice_below(dice, two_windows_ns);
+    return reload_least_ns + fg_dice_below(dice, reload_most_ns - reload_least_ns);
+}
+
 static void add_presses(struct fg_plan *plan, const struct shopper *shopper, uint32_t number,
                         struct fg_dice *dice)
 {
@@ -167,7 +178,7 @@ static void add_presses(struct fg_plan *plan, const struct shopper *shopper, uin
     if (shopper->kind == FG_PRESS_ONCE || shopper->kind == FG_PRESS_RUBBISH)
         return;
     if (shopper->kind != FG_PRESS_DOUBLE)
-        press.due_ns += reload_least_ns + fg_dice_below(dice, reload_most_ns - reload_least_ns);
+        press.due_ns += draw_delay(dice, shopper->kind);
     if (shopper->kind == FG_PRESS_AGAIN)
         press.key = 2;
     plan->presses[plan->count++] = press;

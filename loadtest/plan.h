@@ -22,7 +22,7 @@ enum fg_press_kind {
     FG_PRESS_ONCE,
     FG_PRESS_DOUBLE, /* the same key twice at once */
     FG_PRESS_RELOAD, /* the same key again a moment later */
-    FG_PRESS_AGAIN,  /* another key later: wants more, or did not believe the no */
+    FG_PRESS_AGAIN,  /* another key, at once or later: wants more, or did not believe the no */
     FG_PRESS_RUBBISH,
     FG_PRESS_KINDS
 };

@@ -242,24 +242,34 @@ void fg_report_crowd(const struct fg_record *record, FILE *out)
 }
 
 /* --- books and verdict ------------------------------------------------------------------------------ */
+static void put_units(int64_t units, FILE *out)
+{
+    char text[FG_COUNT_TEXT_BYTES + 1] = "-";
+    (void)fg_count_text((uint64_t)(units < 0 ? -units : units), text + 1);
+    (void)fprintf(out, " %10s", units < 0 ? text : text + 1);
+}
+
 void fg_report_books(const struct fg_sale *sale, const struct fg_sku_units *units, FILE *out)
 {
-    (void)fprintf(out, "\n  %-16s %9s %9s %9s %9s %9s %9s\n", "units of each SKU", "on sale",
+    (void)fprintf(out, "\n  %-17s %10s %10s %10s %10s %10s %10s\n", "units of each SKU", "on sale",
                   "free", "sold", "told", "ledger", "database");
-    for (size_t i = 0; i < fg_sale_sku_count(sale); i++)
-        (void)fprintf(out,
-                      "  %-16s %9" PRId64 " %9" PRId64 " %9" PRId64 " %9" PRIu64 " %9" PRIu64
-                      " %9" PRIu64 "\n",
-                      fg_sale_sku(sale, i)->sku, units[i].total, units[i].free, units[i].taken,
-                      units[i].units[FG_IN_ANSWERS], units[i].units[FG_IN_LEDGER],
-                      units[i].units[FG_IN_DATABASE]);
+    for (size_t i = 0; i < fg_sale_sku_count(sale); i++) {
+        (void)fprintf(out, "  %-17s", fg_sale_sku(sale, i)->sku);
+        put_units(units[i].total, out);
+        put_units(units[i].free, out);
+        put_units(units[i].taken, out);
+        put_units((int64_t)units[i].units[FG_IN_ANSWERS], out);
+        put_units((int64_t)units[i].units[FG_IN_LEDGER], out);
+        put_units((int64_t)units[i].units[FG_IN_DATABASE], out);
+        (void)putc('\n', out);
+    }
 }
 
 static void put_finding(const struct fg_findings *findings, enum fg_finding kind, FILE *out)
 {
     char count[FG_COUNT_TEXT_BYTES];
-    (void)fprintf(out, "  %s: %s\n", fg_count_text(findings->counts[kind], count),
-                  fg_finding_text(kind));
+    (void)fprintf(out, "  %s: %s\n", fg_finding_text(kind),
+                  fg_count_text(findings->counts[kind], count));
     for (uint64_t i = 0; i < findings->counts[kind] && i < FG_FINDING_EXAMPLES; i++)
         (void)fprintf(out, "      %s\n", findings->examples[kind][i].at);
     if (findings->counts[kind] > FG_FINDING_EXAMPLES)

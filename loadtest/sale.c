@@ -31,6 +31,12 @@ static const struct fg_option sku_options[] = {
       .default_text = "1",
       .minimum = 1,
       .help = "Units one shopper may have." },
+    { .name = "max_ledger_entries",
+      .type = FG_OPTION_COUNT,
+      .offset = offsetof(struct fg_sale_sku, max_ledger_entries),
+      .minimum = 1,
+      .optional = true,
+      .help = "How long the ledger may become; the rig does not care." },
     { 0 },
 };
 

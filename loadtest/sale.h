@@ -19,6 +19,7 @@ struct fg_sale_sku {
     char *sku;
     uint64_t stock;
     uint64_t per_user;
+    uint64_t max_ledger_entries; /* 0: the default */
 };
 
 struct fg_sale {
