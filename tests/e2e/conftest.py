@@ -1,0 +1,40 @@
+"""Fixtures of the end-to-end tests: a stage for each test, judged at its end."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from flashgate.programs import BINARIES, PRESET  # noqa: E402
+from flashgate.stage import Stage  # noqa: E402
+
+
+def pytest_report_header():
+    return f"programs under test: {BINARIES} ({PRESET})"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, "report_" + report.when, report)
+
+
+@pytest.fixture
+def stage(request):
+    """Everything started on it is stopped with the test, and must have ended well."""
+    stage = Stage()
+    yield stage
+    report = getattr(request.node, "report_call", None)
+    failed = report is not None and report.failed
+    faults = stage.finish(failed)
+    if failed:
+        for program in [*stage.gateways, *stage.relays, *stage.redises]:
+            print(f"--- {program.name}\n{program.tail()}")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def shopper(stage):
+    """shopper("ann") presses buy at the stage's gateways."""
+    return stage.shopper
