@@ -1,7 +1,9 @@
 /* sale-apply.c - makes Redis agree with a definition, step by step, so that repeating finishes
  * what was cut off anywhere:
  *
- *   check ─► draw numbers ─► reserve (pending:NAME) ─► create each bucket ─► configure ─► publish ─► tidy up
+ *   check ─► draw numbers ─► configure what is published ─► reserve (pending:NAME)
+ *                                                                   │
+ *                          tidy up ◄─ publish ◄─ create the buckets ◄
  *
  * The reservation holds numbers and epochs, drawn once; creating and configuring change nothing
  * the second time; publishing is a compare and set. Until a SKU is published no gateway sells it. */
@@ -300,7 +302,7 @@ static bool adds_skus(const struct apply *apply)
 
 static enum fg_result make_it_so(struct apply *apply)
 {
-    uint32_t missing;
+    uint32_t missing = 0;
     enum fg_result result = plan(apply, &missing);
     if (result == FG_OK)
         result = check(apply);
