@@ -511,9 +511,6 @@ static enum fg_result spawn(struct fg_embedded *embedded, int lock, struct fg_er
     if (result == FG_OK)
         result = fork_server(embedded, &spawning, error);
     close_spawning(&spawning);
-    if (result == FG_OK)
-        fg_log(FG_LOG_INFO, "embedded_redis_started", FG_NUMBER_FIELD("pid", embedded->pid),
-               FG_STRING_FIELD("folder", embedded->folder));
     return result;
 }
 
@@ -636,11 +633,8 @@ static enum fg_result check_adopted(struct fg_embedded *embedded, uint64_t deadl
     const char *missing = context == NULL ? "it does not answer" : missing_proof(embedded, context);
     if (context != NULL)
         redisFree(context);
-    if (missing == NULL) {
-        fg_log(FG_LOG_INFO, "embedded_redis_adopted", FG_NUMBER_FIELD("pid", embedded->pid),
-               FG_STRING_FIELD("folder", embedded->folder));
+    if (missing == NULL)
         return FG_OK;
-    }
     long pid = (long)embedded->pid;
     let_go(embedded);
     return fg_error_set(error, FG_UNREACHABLE,
@@ -719,6 +713,8 @@ enum fg_result fg_embedded_start(struct fg_embedded *embedded, uint64_t patience
         result = wait_until_it_answers(embedded, deadline_ns, error);
     if (result == FG_OK && embedded->was_adopted)
         result = check_adopted(embedded, deadline_ns, error);
+    else if (embedded->was_adopted) /* silent and unproven: the next start looks at it anew */
+        let_go(embedded);
     return result;
 }
 
