@@ -165,7 +165,8 @@ static enum fg_result dial(struct fg_redis *redis, struct fg_error *error)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
     if (redis->context->err == 0 && redisSetTimeout(redis->context, timeout) == REDIS_OK)
         return FG_OK;
-    fg_error_set(error, FG_UNREACHABLE, "Redis at %s: %s", address, redis->context->errstr);
+    fg_error_set(error, FG_UNREACHABLE, "cannot reach Redis at %s: %s", address,
+                 redis->context->errstr);
     disconnect(redis);
     return FG_UNREACHABLE;
 }
