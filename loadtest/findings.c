@@ -5,15 +5,21 @@
 
 void fg_findings_add(struct fg_findings *findings, enum fg_finding kind, const char *what, ...)
 {
-    uint64_t number = findings->counts[kind]++;
-    if (number >= FG_FINDING_EXAMPLES)
+    findings->counts[kind]++;
+    size_t known = 0;
+    while (known < FG_FINDING_EXAMPLES && findings->examples[kind][known].length > 0)
+        known++;
+    if (known == FG_FINDING_EXAMPLES)
         return;
     char line[512];
     va_list arguments;
     va_start(arguments, what);
     (void)vsnprintf(line, sizeof line, what, arguments);
     va_end(arguments);
-    findings->examples[kind][number] = fg_store_text(&findings->store, fg_text_of(line));
+    for (size_t i = 0; i < known; i++) /* the same words say nothing new */
+        if (fg_text_equal(findings->examples[kind][i], fg_text_of(line)))
+            return;
+    findings->examples[kind][known] = fg_store_text(&findings->store, fg_text_of(line));
 }
 
 bool fg_findings_are_good(const struct fg_findings *findings)

@@ -270,10 +270,11 @@ static void put_finding(const struct fg_findings *findings, enum fg_finding kind
     char count[FG_COUNT_TEXT_BYTES];
     (void)fprintf(out, "  %s: %s\n", fg_finding_text(kind),
                   fg_count_text(findings->counts[kind], count));
-    for (uint64_t i = 0; i < findings->counts[kind] && i < FG_FINDING_EXAMPLES; i++)
+    for (size_t i = 0; i < FG_FINDING_EXAMPLES && findings->examples[kind][i].length > 0; i++)
         (void)fprintf(out, "      %s\n", findings->examples[kind][i].at);
-    if (findings->counts[kind] > FG_FINDING_EXAMPLES)
-        (void)fprintf(out, "      …\n");
+    if (findings->examples[kind][FG_FINDING_EXAMPLES - 1].length > 0 &&
+        findings->counts[kind] > FG_FINDING_EXAMPLES)
+        (void)fprintf(out, "      ...\n");
 }
 
 void fg_report_verdict(const struct fg_findings *findings, FILE *out)
