@@ -19,7 +19,11 @@
 #include "order_json.h"
 #include "worker.h"
 
-enum { CHANGES_BYTES = 16 << 10, DIFFERENCES_BYTES = 8 << 10, LATER_S = 1 };
+enum {
+    CHANGES_BYTES = 16 << 10,
+    DIFFERENCES_BYTES = 8 << 10,
+    LATER_S = 1
+};
 
 struct task {
     struct background_job job;
@@ -55,13 +59,19 @@ static void answer_json(struct fg_http_request *request, json_t *answer)
 static enum fg_problem problem_of(enum fg_result result)
 {
     switch (result) {
-    case FG_INVALID: return FG_PROBLEM_INVALID_DEFINITION;
-    case FG_NOT_FOUND: return FG_PROBLEM_NOT_FOUND;
-    case FG_REFUSED: return FG_PROBLEM_CONFLICT;
+    case FG_INVALID:
+        return FG_PROBLEM_INVALID_DEFINITION;
+    case FG_NOT_FOUND:
+        return FG_PROBLEM_NOT_FOUND;
+    case FG_REFUSED:
+        return FG_PROBLEM_CONFLICT;
     case FG_UNREACHABLE:
-    case FG_EXHAUSTED: return FG_PROBLEM_BUSY;
-    case FG_UNKNOWN: return FG_PROBLEM_OUTCOME_UNKNOWN;
-    case FG_OK: break;
+    case FG_EXHAUSTED:
+        return FG_PROBLEM_BUSY;
+    case FG_UNKNOWN:
+        return FG_PROBLEM_OUTCOME_UNKNOWN;
+    case FG_OK:
+        break;
     }
     return FG_PROBLEM_INTERNAL;
 }
@@ -192,8 +202,7 @@ static json_t *json_sale(const struct fg_catalogue_sale *sale, const struct back
 }
 
 /* The catalogue as it is after a change, which the workers get right after this job. */
-static void answer_with_sale(struct task *task, const struct background_view *view,
-                             json_t *answer)
+static void answer_with_sale(struct task *task, const struct background_view *view, json_t *answer)
 {
     struct fg_catalogue *catalogue = NULL;
     task->result = fg_catalogue_load(view->redis, UINT64_MAX, &catalogue, &task->error);
@@ -271,7 +280,7 @@ static void run_apply(struct task *task, const struct background_view *view)
     struct fg_sale_definition sale;
     char changes_memory[CHANGES_BYTES];
     struct fg_buffer changes = fg_buffer_over(changes_memory, sizeof changes_memory);
-    struct fg_text yaml = {task->file, task->file_bytes};
+    struct fg_text yaml = { task->file, task->file_bytes };
     task->result = fg_sale_parse(yaml, task->file_name, &sale, &task->error);
     if (task->result != FG_OK)
         return;
@@ -281,7 +290,8 @@ static void run_apply(struct task *task, const struct background_view *view)
     if (task->result != FG_OK)
         return;
     fg_log(FG_LOG_INFO, "sale_applied", FG_STRING_FIELD("sale", task->sale));
-    answer_with_sale(task, view, json_pack("{s:o}", "changes", json_lines(fg_buffer_text(&changes))));
+    answer_with_sale(task, view,
+                     json_pack("{s:o}", "changes", json_lines(fg_buffer_text(&changes))));
 }
 
 static void handle_apply(struct fg_http_request *request, const struct fg_route_match *match)
@@ -414,11 +424,12 @@ static void run_order(struct task *task, const struct background_view *view)
     task->result = fg_order_find(view->redis, &task->order, &found, &task->error);
     if (task->result != FG_OK)
         return;
-    task->answer = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o}", "order", id_memory, "sale", sale->sale, "sku",
-        sku->sku, "user", found.user, "quantity", (int)found.record.quantity, "status",
-        fg_order_state_text(found.record.state), "ordered_at",
-        json_time((int64_t)found.record.entry.ms), "expires_at", json_time(found.record.expires_ms));
+    task->answer =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o}", "order", id_memory, "sale",
+                  sale->sale, "sku", sku->sku, "user", found.user, "quantity",
+                  (int)found.record.quantity, "status", fg_order_state_text(found.record.state),
+                  "ordered_at", json_time((int64_t)found.record.entry.ms), "expires_at",
+                  json_time(found.record.expires_ms));
 }
 
 static void handle_order(struct fg_http_request *request, const struct fg_route_match *match)
@@ -441,7 +452,7 @@ static void handle_order(struct fg_http_request *request, const struct fg_route_
 static bool audit_sku(const char *sale, const struct fg_catalogue_sku *sku,
                       const struct background_view *view, json_t *rows, struct fg_error *error)
 {
-    struct fg_stock_books books = {0};
+    struct fg_stock_books books = { 0 };
     char memory[DIFFERENCES_BYTES];
     struct fg_buffer differences = fg_buffer_over(memory, sizeof memory);
     enum fg_result result = fg_stock_audit(view->redis, sku, &books, &differences, error);
@@ -545,17 +556,18 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
 }
 
 static const struct fg_route routes[] = {
-    {FG_HTTP_GET, "/admin/v1/status", handle_status, "status"},
-    {FG_HTTP_GET, "/admin/v1/sales", handle_list, "sale_list"},
-    {FG_HTTP_POST, "/admin/v1/sales", handle_apply, "sale_apply"},
-    {FG_HTTP_GET, "/admin/v1/sales/{sale}", handle_show, "sale_show"},
-    {FG_HTTP_POST, "/admin/v1/sales/{sale}/pause", handle_pause, "sale_pause"},
-    {FG_HTTP_POST, "/admin/v1/sales/{sale}/resume", handle_resume, "sale_resume"},
-    {FG_HTTP_POST, "/admin/v1/sales/{sale}/end", handle_end, "sale_end"},
-    {FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add"},
-    {FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show"},
-    {FG_HTTP_GET, "/admin/v1/audit", handle_audit, "audit"},
-    {0}};
+    { FG_HTTP_GET, "/admin/v1/status", handle_status, "status" },
+    { FG_HTTP_GET, "/admin/v1/sales", handle_list, "sale_list" },
+    { FG_HTTP_POST, "/admin/v1/sales", handle_apply, "sale_apply" },
+    { FG_HTTP_GET, "/admin/v1/sales/{sale}", handle_show, "sale_show" },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/pause", handle_pause, "sale_pause" },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/resume", handle_resume, "sale_resume" },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/end", handle_end, "sale_end" },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add" },
+    { FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show" },
+    { FG_HTTP_GET, "/admin/v1/audit", handle_audit, "audit" },
+    { 0 }
+};
 
 void admin_handle(struct fg_http_request *request)
 {

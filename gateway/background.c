@@ -17,7 +17,12 @@
 
 #include "worker.h"
 
-enum { TICK_MS = 200, JOBS_MAX = 64, STOCK_ROWS_A_ROUND = 256, FULL_PPM = 800000 };
+enum {
+    TICK_MS = 200,
+    JOBS_MAX = 64,
+    STOCK_ROWS_A_ROUND = 256,
+    FULL_PPM = 800000
+};
 
 static const uint64_t stock_interval_ns = FG_SECOND_IN_NS;
 static const uint64_t safety_interval_ns = 5 * FG_SECOND_IN_NS;
@@ -59,8 +64,8 @@ static void set_problem(struct background *background, const char *text)
     if (is_new && text[0] != '\0')
         fg_log(FG_LOG_WARN, "redis_problem", FG_STRING_FIELD("problem", text));
     else if (is_new)
-        fg_log(FG_LOG_INFO, "redis_well", FG_STRING_FIELD("address",
-                                                          background->gateway->options.redis.address));
+        fg_log(FG_LOG_INFO, "redis_well",
+               FG_STRING_FIELD("address", background->gateway->options.redis.address));
 }
 
 void background_problem(struct background *background, char *text, size_t bytes)
@@ -87,7 +92,7 @@ static void set_flag(struct background *background, _Atomic bool *flag, bool to)
 static void watch_embedded(struct background *background)
 {
     struct fg_error error;
-    struct pollfd death = {.fd = fg_embedded_pidfd(background->embedded), .events = POLLIN};
+    struct pollfd death = { .fd = fg_embedded_pidfd(background->embedded), .events = POLLIN };
     uint64_t now_ns = fg_clock_steady_ns();
     if (death.fd >= 0) {
         if (poll(&death, 1, 0) <= 0)
@@ -219,8 +224,7 @@ static void tick(struct background *background)
     if (background->embedded != NULL)
         watch_embedded(background);
     bool is_up = poll_catalogue(background, &error) && check_safety(background, &error);
-    set_flag(background, &background->gateway->is_redis_up,
-             is_up || error.result == FG_REFUSED);
+    set_flag(background, &background->gateway->is_redis_up, is_up || error.result == FG_REFUSED);
     set_problem(background, is_up ? "" : error.text);
     if (is_up)
         read_stock(background);
@@ -256,8 +260,8 @@ static void run_jobs(struct background *background)
     struct background_job *job;
     struct fg_error error;
     while ((job = next_job(background)) != NULL) {
-        struct background_view view = {background->redis, background->catalogue,
-                                       background->gateway};
+        struct background_view view = { background->redis, background->catalogue,
+                                        background->gateway };
         job->run(job, &view);
         if (!poll_catalogue(background, &error)) /* what it changed is on sale now */
             set_problem(background, error.text);
@@ -270,7 +274,7 @@ static void *run(void *argument)
     struct background *background = argument;
     pthread_setname_np(pthread_self(), "background");
     while (!atomic_load(&background->is_stopping)) {
-        struct pollfd event = {.fd = background->event_fd, .events = POLLIN};
+        struct pollfd event = { .fd = background->event_fd, .events = POLLIN };
         uint64_t ignored;
         tick(background);
         if (poll(&event, 1, TICK_MS) > 0 &&

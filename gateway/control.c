@@ -24,17 +24,24 @@
 #include "health.h"
 #include "worker.h"
 
-enum { EXIT_INTERRUPTED = 130, CONTROL_CONNECTIONS = 256, CONTROL_REQUESTS = 64, BACKLOG = 64 };
-enum { ADMIN_BODY_BYTES = 1 << 20 };
+enum {
+    EXIT_INTERRUPTED = 130,
+    CONTROL_CONNECTIONS = 256,
+    CONTROL_REQUESTS = 64,
+    BACKLOG = 64
+};
+enum {
+    ADMIN_BODY_BYTES = 1 << 20
+};
 
 static const uint64_t request_timeout_ns = 10 * FG_SECOND_IN_NS;
 static const uint64_t check_interval_ns = 20 * FG_MS_IN_NS;
 
 static const struct fg_state phases[] = {
-    [GATEWAY_SERVING] = {"serving", FG_STATE_BIT(GATEWAY_NOTICING)},
-    [GATEWAY_NOTICING] = {"noticing", FG_STATE_BIT(GATEWAY_DRAINING)},
-    [GATEWAY_DRAINING] = {"draining", FG_STATE_BIT(GATEWAY_ENDING)},
-    [GATEWAY_ENDING] = {"ending", 0},
+    [GATEWAY_SERVING] = { "serving", FG_STATE_BIT(GATEWAY_NOTICING) },
+    [GATEWAY_NOTICING] = { "noticing", FG_STATE_BIT(GATEWAY_DRAINING) },
+    [GATEWAY_DRAINING] = { "draining", FG_STATE_BIT(GATEWAY_ENDING) },
+    [GATEWAY_ENDING] = { "ending", 0 },
 };
 
 struct control {
@@ -129,10 +136,11 @@ static void handle_ready(struct fg_http_request *request, const struct fg_route_
 }
 
 static const struct fg_route metrics_routes[] = {
-    {FG_HTTP_GET, "/metrics", handle_metrics, "metrics"},
-    {FG_HTTP_GET, "/healthz", handle_alive, "healthz"},
-    {FG_HTTP_GET, "/readyz", handle_ready, "readyz"},
-    {0}};
+    { FG_HTTP_GET, "/metrics", handle_metrics, "metrics" },
+    { FG_HTTP_GET, "/healthz", handle_alive, "healthz" },
+    { FG_HTTP_GET, "/readyz", handle_ready, "readyz" },
+    { 0 }
+};
 
 static void handle_metrics_listener(struct fg_http_request *request)
 {
@@ -206,12 +214,12 @@ enum fg_result control_open(struct gateway *gateway, struct control **control_r,
                             struct fg_error *error)
 {
     struct control *control = calloc(1, sizeof *control);
-    struct fg_ring_settings ring = {.entries = 256,
-                                    .buffers = 512,
-                                    .buffer_bytes = 4096,
-                                    .sockets = 2 * CONTROL_CONNECTIONS + 64,
-                                    .woken = on_woken,
-                                    .owner = control};
+    struct fg_ring_settings ring = { .entries = 256,
+                                     .buffers = 512,
+                                     .buffer_bytes = 4096,
+                                     .sockets = 2 * CONTROL_CONNECTIONS + 64,
+                                     .woken = on_woken,
+                                     .owner = control };
     if (control == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     control->gateway = gateway;

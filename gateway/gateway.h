@@ -16,9 +16,16 @@
 #include "options.h"
 
 /* serving ──SIGTERM──► noticing ──drain_notice──► draining ──all answered, or drain_timeout──► ending */
-enum gateway_phase { GATEWAY_SERVING, GATEWAY_NOTICING, GATEWAY_DRAINING, GATEWAY_ENDING };
+enum gateway_phase {
+    GATEWAY_SERVING,
+    GATEWAY_NOTICING,
+    GATEWAY_DRAINING,
+    GATEWAY_ENDING
+};
 
-enum { BOARD_BUCKETS = 1 << 16 }; /* those above are on sale too, but `left` is unknown until asked */
+enum {
+    BOARD_BUCKETS = 1 << 16
+}; /* those above are on sale too, but `left` is unknown until asked */
 
 struct worker;
 struct background;
@@ -32,11 +39,11 @@ struct gateway {
     struct background *background;
     struct control *control;
 
-    _Atomic int phase;            /* enum gateway_phase; written by control */
-    _Atomic bool is_redis_safe;   /* settings that keep every order; written by background */
-    _Atomic bool is_redis_full;   /* memory nearly used up; written by background */
-    _Atomic bool is_redis_up;     /* written by background */
-    _Atomic uint64_t generation;  /* of the newest catalogue; written by background */
+    _Atomic int phase;           /* enum gateway_phase; written by control */
+    _Atomic bool is_redis_safe;  /* settings that keep every order; written by background */
+    _Atomic bool is_redis_full;  /* memory nearly used up; written by background */
+    _Atomic bool is_redis_up;    /* written by background */
+    _Atomic uint64_t generation; /* of the newest catalogue; written by background */
     /* Units free by bucket, as read once a second; -1: not read. Written by background. */
     _Atomic int64_t board[BOARD_BUCKETS];
 };

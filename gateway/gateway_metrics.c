@@ -13,60 +13,63 @@
 #include "public.h"
 #include "worker.h"
 
-#define ROW(type_, name_, help_) {.name = (name_), .type = (type_), .help = (help_)}
+#define ROW(type_, name_, help_)                          \
+    {                                                     \
+        .name = (name_), .type = (type_), .help = (help_) \
+    }
 #define COUNTER(name_, help_) ROW(FG_COUNTER, name_, help_)
-#define GAUGE(name_, help_) ROW(FG_GAUGE, name_, help_)
+#define GAUGE(name_, help_)   ROW(FG_GAUGE, name_, help_)
 
 /* Index 0 is FG_NO_PROBLEM: an answer of 2xx. */
-static const char *const codes[] = {"ok",
+static const char *const codes[] = { "ok",
 #define CODE_OF(name, status, code, title) code,
-                                    FG_PROBLEMS(CODE_OF)
+                                     FG_PROBLEMS(CODE_OF)
 #undef CODE_OF
-                                        NULL};
+                                         NULL };
 
 static const struct fg_metric families[METRIC_COUNT] = {
-    [METRIC_REQUESTS] = {.name = "flashgate_requests_total",
-                         .type = FG_COUNTER,
-                         .help = "Requests on the public listener, by route and answer.",
-                         .label = "route",
-                         .values = public_route_labels,
-                         .second_label = "code",
-                         .second_values = codes},
-    [METRIC_REQUEST_SECONDS] = {.name = "flashgate_request_seconds",
-                                .type = FG_HISTOGRAM,
-                                .help = "From a request's first byte to the end of its answer.",
-                                .label = "route",
-                                .values = public_route_labels},
-    [METRIC_PURCHASES] = {.name = "flashgate_purchases_total",
+    [METRIC_REQUESTS] = { .name = "flashgate_requests_total",
                           .type = FG_COUNTER,
-                          .help = "Purchases decided, by outcome.",
-                          .label = "outcome",
-                          .values = fg_answer_words},
+                          .help = "Requests on the public listener, by route and answer.",
+                          .label = "route",
+                          .values = public_route_labels,
+                          .second_label = "code",
+                          .second_values = codes },
+    [METRIC_REQUEST_SECONDS] = { .name = "flashgate_request_seconds",
+                                 .type = FG_HISTOGRAM,
+                                 .help = "From a request's first byte to the end of its answer.",
+                                 .label = "route",
+                                 .values = public_route_labels },
+    [METRIC_PURCHASES] = { .name = "flashgate_purchases_total",
+                           .type = FG_COUNTER,
+                           .help = "Purchases decided, by outcome.",
+                           .label = "outcome",
+                           .values = fg_answer_words },
 };
 
 /* --- numbers that are sums over the workers --------------------------------------------------------- */
 
 typedef uint64_t read_worker(const struct worker *worker);
 
-#define READ_INVENTORY(member)                                                                     \
-    static uint64_t read_##member(const struct worker *worker)                                     \
-    {                                                                                              \
-        return fg_counter_read(&fg_inventory_counts(worker_inventory(worker))->member);            \
+#define READ_INVENTORY(member)                                                          \
+    static uint64_t read_##member(const struct worker *worker)                          \
+    {                                                                                   \
+        return fg_counter_read(&fg_inventory_counts(worker_inventory(worker))->member); \
     }
-#define READ_LINK(member)                                                                          \
-    static uint64_t read_link_##member(const struct worker *worker)                                \
-    {                                                                                              \
-        return fg_counter_read(&fg_inventory_link_counts(worker_inventory(worker))->member);       \
+#define READ_LINK(member)                                                                    \
+    static uint64_t read_link_##member(const struct worker *worker)                          \
+    {                                                                                        \
+        return fg_counter_read(&fg_inventory_link_counts(worker_inventory(worker))->member); \
     }
-#define READ_RING(member)                                                                          \
-    static uint64_t read_ring_##member(const struct worker *worker)                                \
-    {                                                                                              \
-        return fg_counter_read(&worker_ring_counts(worker)->member);                               \
+#define READ_RING(member)                                            \
+    static uint64_t read_ring_##member(const struct worker *worker)  \
+    {                                                                \
+        return fg_counter_read(&worker_ring_counts(worker)->member); \
     }
-#define READ_HTTP(member)                                                                          \
-    static uint64_t read_http_##member(const struct worker *worker)                                \
-    {                                                                                              \
-        return fg_counter_read(&worker_http_counts(worker)->member);                               \
+#define READ_HTTP(member)                                            \
+    static uint64_t read_http_##member(const struct worker *worker)  \
+    {                                                                \
+        return fg_counter_read(&worker_http_counts(worker)->member); \
     }
 
 READ_INVENTORY(calls)
@@ -79,7 +82,6 @@ READ_INVENTORY(in_flight)
 READ_INVENTORY(filter_users)
 READ_INVENTORY(timeouts)
 READ_INVENTORY(late_replies)
-READ_INVENTORY(script_errors)
 READ_INVENTORY(noscript)
 READ_LINK(ready)
 READ_LINK(connects)
@@ -100,67 +102,62 @@ static const struct {
     struct fg_metric family;
     read_worker *read;
 } sums[] = {
-    {GAUGE("flashgate_connections", "Open connections on the public listener."),
-     read_http_connections},
-    {COUNTER("flashgate_connections_accepted_total", "Connections accepted."),
-     read_http_accepted},
-    {COUNTER("flashgate_connections_refused_total", "Connections over the limit."),
-     read_http_refused_connections},
-    {GAUGE("flashgate_requests_in_progress", "Requests read, handled or answered now."),
-     read_http_requests},
-    {GAUGE("flashgate_purchases_queued", "Purchases waiting for their bucket's next call."),
-     read_queued},
-    {GAUGE("flashgate_redis_calls_in_flight", "Script calls without a reply."),
-     read_in_flight},
-    {COUNTER("flashgate_redis_calls_total", "Script calls sent."), read_calls},
-    {COUNTER("flashgate_redis_items_total", "Purchases and look-ups sent in those calls."),
-     read_items},
-    {COUNTER("flashgate_look_ups_total", "Requests sent to Redis only to look."),
-     read_look_ups},
-    {COUNTER("flashgate_latch_probes_total", "Requests that probed a sold-out SKU."),
-     read_probes},
-    {COUNTER("flashgate_refused_from_memory_total", "Purchases refused without Redis."),
-     read_from_memory},
-    {GAUGE("flashgate_filter_users", "Users in the filters of buyers."), read_filter_users},
-    {COUNTER("flashgate_redis_timeouts_total", "Script calls without a reply in time."),
-     read_timeouts},
-    {COUNTER("flashgate_redis_late_replies_total", "Replies that came after the time-out."),
-     read_late_replies},
-    {COUNTER("flashgate_redis_refusals_total", "Script calls answered with an error."),
-     read_script_errors},
-    {COUNTER("flashgate_redis_noscript_total", "Calls resent because Redis lost its scripts."),
-     read_noscript},
-    {GAUGE("flashgate_redis_links_ready", "Workers connected to Redis."), read_link_ready},
-    {COUNTER("flashgate_redis_connects_total", "Connections made to Redis."),
-     read_link_connects},
-    {COUNTER("flashgate_redis_losses_total", "Connections to Redis lost or failed."),
-     read_link_losses},
-    {COUNTER("flashgate_ring_turns_total", "Turns of the workers' loops."), read_ring_turns},
-    {COUNTER("flashgate_ring_completions_total", "Completions handled."),
-     read_ring_completions},
-    {COUNTER("flashgate_ring_submissions_total", "Operations submitted."),
-     read_ring_submissions},
-    {GAUGE("flashgate_ring_buffers_in_use", "Receive buffers held by the program."),
-     read_ring_buffers_in_use},
-    {COUNTER("flashgate_ring_buffer_shortages_total", "Receives that found no buffer."),
-     read_ring_buffer_shortages},
-    {COUNTER("flashgate_ring_cq_overflows_total", "Completions the queue had no room for."),
-     read_ring_cq_overflows},
-    {GAUGE("flashgate_ring_sockets_in_use", "Listeners, connections and links."),
-     read_ring_sockets_in_use},
+    { GAUGE("flashgate_connections", "Open connections on the public listener."),
+      read_http_connections },
+    { COUNTER("flashgate_connections_accepted_total", "Connections accepted."),
+      read_http_accepted },
+    { COUNTER("flashgate_connections_refused_total", "Connections over the limit."),
+      read_http_refused_connections },
+    { GAUGE("flashgate_requests_in_progress", "Requests read, handled or answered now."),
+      read_http_requests },
+    { GAUGE("flashgate_purchases_queued", "Purchases waiting for their bucket's next call."),
+      read_queued },
+    { GAUGE("flashgate_redis_calls_in_flight", "Script calls without a reply."), read_in_flight },
+    { COUNTER("flashgate_redis_calls_total", "Script calls sent."), read_calls },
+    { COUNTER("flashgate_redis_items_total", "Purchases and look-ups sent in those calls."),
+      read_items },
+    { COUNTER("flashgate_look_ups_total", "Requests sent to Redis only to look."), read_look_ups },
+    { COUNTER("flashgate_latch_probes_total", "Requests that probed a sold-out SKU."),
+      read_probes },
+    { COUNTER("flashgate_refused_from_memory_total", "Purchases refused without Redis."),
+      read_from_memory },
+    { GAUGE("flashgate_filter_users", "Users in the filters of buyers."), read_filter_users },
+    { COUNTER("flashgate_redis_timeouts_total", "Script calls without a reply in time."),
+      read_timeouts },
+    { COUNTER("flashgate_redis_late_replies_total", "Replies that came after the time-out."),
+      read_late_replies },
+    { COUNTER("flashgate_redis_noscript_total", "Calls resent because Redis lost its scripts."),
+      read_noscript },
+    { GAUGE("flashgate_redis_links_ready", "Workers connected to Redis."), read_link_ready },
+    { COUNTER("flashgate_redis_connects_total", "Connections made to Redis."), read_link_connects },
+    { COUNTER("flashgate_redis_losses_total", "Connections to Redis lost or failed."),
+      read_link_losses },
+    { COUNTER("flashgate_ring_turns_total", "Turns of the workers' loops."), read_ring_turns },
+    { COUNTER("flashgate_ring_completions_total", "Completions handled."), read_ring_completions },
+    { COUNTER("flashgate_ring_submissions_total", "Operations submitted."), read_ring_submissions },
+    { GAUGE("flashgate_ring_buffers_in_use", "Receive buffers held by the program."),
+      read_ring_buffers_in_use },
+    { COUNTER("flashgate_ring_buffer_shortages_total", "Receives that found no buffer."),
+      read_ring_buffer_shortages },
+    { COUNTER("flashgate_ring_cq_overflows_total", "Completions the queue had no room for."),
+      read_ring_cq_overflows },
+    { GAUGE("flashgate_ring_sockets_in_use", "Listeners, connections and links."),
+      read_ring_sockets_in_use },
 };
 
 /* --- families rendered here ------------------------------------------------------------------------- */
 
-static const struct fg_metric call_seconds = ROW(
-    FG_HISTOGRAM, "flashgate_redis_call_seconds", "From sending a script call to its reply.");
-static const struct fg_metric stock_units = ROW(
-    FG_GAUGE, "flashgate_stock_units", "Units of a SKU by state, read once a second.");
-static const struct fg_metric worker_generation = ROW(
-    FG_GAUGE, "flashgate_catalogue_generation", "The catalogue each worker sells from.");
+static const struct fg_metric call_seconds =
+    ROW(FG_HISTOGRAM, "flashgate_redis_call_seconds", "From sending a script call to its reply.");
+static const struct fg_metric refusals = ROW(FG_COUNTER, "flashgate_redis_refusals_total",
+                                             "Script calls answered with an error, by name.");
+static const struct fg_metric stock_units =
+    ROW(FG_GAUGE, "flashgate_stock_units", "Units of a SKU by state, read once a second.");
+static const struct fg_metric worker_generation =
+    ROW(FG_GAUGE, "flashgate_catalogue_generation", "The catalogue each worker sells from.");
 static const struct fg_metric ready = ROW(FG_GAUGE, "flashgate_ready", "1: take traffic.");
-static const struct fg_metric redis_safe = ROW(
-    FG_GAUGE, "flashgate_redis_safe", "1: Redis's settings keep every acknowledged order.");
+static const struct fg_metric redis_safe =
+    ROW(FG_GAUGE, "flashgate_redis_safe", "1: Redis's settings keep every acknowledged order.");
 static const struct fg_metric build_info =
     ROW(FG_GAUGE, "flashgate_build_info", "Always 1; the version is a label.");
 
@@ -196,12 +193,26 @@ static void render_sums(const struct gateway *gateway, struct fg_buffer *page)
 
 static void render_call_seconds(const struct gateway *gateway, struct fg_buffer *page)
 {
-    struct fg_histogram sum = {0};
+    struct fg_histogram sum = { 0 };
     for (unsigned w = 0; w < gateway->worker_count; w++)
-        fg_histogram_merge(&sum, fg_inventory_counts(worker_inventory(gateway->workers[w]))
-                                     ->call_seconds);
+        fg_histogram_merge(
+            &sum, fg_inventory_counts(worker_inventory(gateway->workers[w]))->call_seconds);
     fg_metrics_begin(page, &call_seconds);
     fg_metrics_histogram(page, &call_seconds, NULL, &sum);
+}
+
+static void render_refusals(const struct gateway *gateway, struct fg_buffer *page)
+{
+    fg_metrics_begin(page, &refusals);
+    for (unsigned i = 0; i < FG_REDIS_REFUSAL_COUNT; i++) {
+        char labels[32];
+        uint64_t sum = 0;
+        for (unsigned w = 0; w < gateway->worker_count; w++)
+            sum += fg_counter_read(
+                &fg_inventory_counts(worker_inventory(gateway->workers[w]))->refusals[i]);
+        snprintf(labels, sizeof labels, "error=\"%s\"", fg_redis_refusal_words[i]);
+        fg_metrics_sample(page, &refusals, labels, (double)sum);
+    }
 }
 
 static void render_stock_row(const struct stock_row *row, void *argument)
@@ -210,8 +221,9 @@ static void render_stock_row(const struct stock_row *row, void *argument)
     const struct {
         const char *state;
         uint64_t units;
-    } states[] = {{"free", row->books.free_units}, {"held", row->books.held},
-                  {"sold", row->books.sold}};
+    } states[] = { { "free", row->books.free_units },
+                   { "held", row->books.held },
+                   { "sold", row->books.sold } };
     for (size_t i = 0; i < FG_COUNT_OF(states); i++) {
         char memory[256];
         struct fg_buffer labels = fg_buffer_over(memory, sizeof memory - 1);
@@ -242,6 +254,7 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
     fg_metrics_render(layout, blocks, gateway->worker_count, page);
     render_sums(gateway, page);
     render_call_seconds(gateway, page);
+    render_refusals(gateway, page);
     fg_metrics_begin(page, &stock_units);
     background_each_stock(gateway->background, render_stock_row, page);
     render_generations(gateway, page);
@@ -255,8 +268,9 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
 
 void gateway_metrics_print(FILE *out)
 {
-    const struct fg_metric *const own[] = {&call_seconds, &stock_units,  &worker_generation,
-                                           &ready,        &redis_safe, &build_info};
+    const struct fg_metric *const own[] = { &call_seconds,      &refusals, &stock_units,
+                                            &worker_generation, &ready,    &redis_safe,
+                                            &build_info };
     for (size_t i = 0; i < METRIC_COUNT; i++)
         fprintf(out, "%s  %s\n", families[i].name, families[i].help);
     for (size_t i = 0; i < FG_COUNT_OF(sums); i++)

@@ -9,13 +9,20 @@
 struct gateway;
 
 /* The families whose cells the workers write themselves. */
-enum gateway_metric { METRIC_REQUESTS, METRIC_REQUEST_SECONDS, METRIC_PURCHASES, METRIC_COUNT };
+enum gateway_metric {
+    METRIC_REQUESTS,
+    METRIC_REQUEST_SECONDS,
+    METRIC_PURCHASES,
+    METRIC_COUNT
+};
 
 struct fg_metrics_block *gateway_metrics_block_new(void);
 /* The cell of METRIC_REQUESTS: `route` as in public_route_labels, `problem` 0 for an answer of 2xx. */
 unsigned gateway_request_cell(unsigned route, unsigned problem);
 
-enum { GATEWAY_PAGE_BYTES = 4 << 20 };
+enum {
+    GATEWAY_PAGE_BYTES = 4 << 20
+};
 /* Control thread. `page` of GATEWAY_PAGE_BYTES. */
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page);
 /* The tables themselves, for docs and checks: name, type, help. */

@@ -4,7 +4,11 @@
 
 #include "flashgate/inventory/names.h"
 
-enum peer_note { PEER_UNKNOWN, PEER_TRUSTED, PEER_UNTRUSTED }; /* kept with the connection */
+enum peer_note {
+    PEER_UNKNOWN,
+    PEER_TRUSTED,
+    PEER_UNTRUSTED
+}; /* kept with the connection */
 
 static bool is_trusted(struct fg_http_request *request, const struct networks *trusted)
 {
@@ -24,14 +28,15 @@ bool identity_of(struct fg_http_request *request, const struct gateway_options *
     unsigned count;
     *user = fg_http_header(&request->parser, fg_text_of(options->identity_header), &count);
     if (count == 0) {
-        fg_http_refuse_format(request, FG_PROBLEM_UNAUTHENTICATED,
-                              "the header field %s is missing", options->identity_header);
+        fg_http_refuse_format(request, FG_PROBLEM_UNAUTHENTICATED, "the header field %s is missing",
+                              options->identity_header);
         return false;
     }
     if (!is_trusted(request, &options->trusted)) {
-        fg_http_refuse_format(request, FG_PROBLEM_UNAUTHENTICATED,
-                              "%s is believed only from trusted_proxies, and the peer is not in one",
-                              options->identity_header);
+        fg_http_refuse_format(
+            request, FG_PROBLEM_UNAUTHENTICATED,
+            "%s is believed only from trusted_proxies, and the peer is not in one",
+            options->identity_header);
         return false;
     }
     if (count > 1 || !fg_user_is_valid(*user)) {

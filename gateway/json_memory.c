@@ -8,7 +8,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-enum { ARENA_BYTES = 64 << 10, ALIGNMENT = 16 };
+enum {
+    ARENA_BYTES = 64 << 10,
+    ALIGNMENT = 16
+};
 
 static _Thread_local struct {
     _Alignas(ALIGNMENT) char memory[ARENA_BYTES];

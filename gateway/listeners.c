@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BACKLOG = 65535 }; /* the kernel cuts it to net.core.somaxconn */
+enum {
+    BACKLOG = 65535
+}; /* the kernel cuts it to net.core.somaxconn */
 
 /* Without SO_REUSEPORT the address must be free of anybody. */
 static enum fg_result check_free(const struct fg_address *address, struct fg_error *error)

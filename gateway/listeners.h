@@ -4,7 +4,9 @@
 
 #include "options.h"
 
-enum { WORKERS_MAX = 256 };
+enum {
+    WORKERS_MAX = 256
+};
 
 struct worker_listeners {
     int fds[WORKERS_MAX][LISTENERS_MAX];

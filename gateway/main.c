@@ -19,16 +19,30 @@
 
 static bool wants_help, wants_version, wants_check, wants_options, wants_metrics;
 static const char *config_path = "conf/flashgate.yaml";
+static const char *sale_path;
 
 static const struct fg_flag flags[] = {
-    {.name = "config", .letter = 'c', .value = "FILE", .text = &config_path,
-     .help = "the configuration (default conf/flashgate.yaml)"},
-    {.name = "check", .is_set = &wants_check, .help = "check the configuration and exit"},
-    {.name = "options", .is_set = &wants_options, .help = "print every option and exit"},
-    {.name = "metrics", .is_set = &wants_metrics, .help = "print every metric and exit"},
-    {.name = "version", .is_set = &wants_version, .help = "print the version and exit"},
-    {.name = "help", .letter = 'h', .is_set = &wants_help, .help = "print this and exit"},
-    {0}};
+    { .name = "config",
+      .letter = 'c',
+      .value = "FILE",
+      .text = &config_path,
+      .help = "the configuration (default conf/flashgate.yaml)" },
+    { .name = "check", .is_set = &wants_check, .help = "check the configuration and exit" },
+    { .name = "check-sale",
+      .value = "FILE",
+      .text = &sale_path,
+      .help = "check the definition of a sale and exit" },
+    { .name = "help", .letter = 'h', .is_set = &wants_help, .help = "print this and exit" },
+    { .name = "help-config",
+      .is_set = &wants_options,
+      .help = "list the options of the configuration" },
+    { .name = "help-metrics", .is_set = &wants_metrics, .help = "list the metrics" },
+    { .name = "version",
+      .letter = 'V',
+      .is_set = &wants_version,
+      .help = "print the version and exit" },
+    { 0 }
+};
 
 static int fail(const struct fg_error *error)
 {
@@ -40,7 +54,8 @@ static void print_help(void)
 {
     printf("flashgate - the gateway in front of a flash sale\n\n"
            "usage: flashgate [-c FILE]\n"
-           "       flashgate --check -c FILE\n\nflags:\n");
+           "       flashgate --check -c FILE\n"
+           "       flashgate --check-sale FILE\n\nflags:\n");
     fg_arguments_print_flags(flags, stdout);
     printf("\nSIGTERM drains and ends it; a second signal ends it at once.\n"
            "exit codes: 0 good, 2 usage or configuration, 3 Redis, a port, io_uring or the disk "
@@ -61,6 +76,17 @@ static bool printed(void)
     return wants_help || wants_version || wants_options || wants_metrics;
 }
 
+static int check_sale(void)
+{
+    struct fg_sale_definition sale;
+    struct fg_error error;
+    if (fg_sale_load(sale_path, &sale, &error) != FG_OK)
+        return fail(&error);
+    printf("%s: good\n", sale_path);
+    fg_sale_free(&sale);
+    return 0;
+}
+
 /* As many descriptors as this user may have: the connections are bounded by the configuration. */
 static void raise_descriptor_limit(void)
 {
@@ -73,7 +99,8 @@ static void raise_descriptor_limit(void)
 
 static enum fg_result make_state_folder(const struct gateway *gateway, struct fg_error *error)
 {
-    if (mkdir(gateway->options.state_dir, 0755) == 0 || access_is_a_folder(gateway->options.state_dir))
+    if (mkdir(gateway->options.state_dir, 0755) == 0 ||
+        access_is_a_folder(gateway->options.state_dir))
         return FG_OK;
     return fg_error_set(error, FG_UNREACHABLE, "state_dir %s cannot be made: %m",
                         gateway->options.state_dir);
@@ -88,8 +115,8 @@ static enum fg_result start_workers(struct gateway *gateway, const char *passwor
     if (result == FG_OK && gateway->workers == NULL)
         result = fg_error_set(error, FG_UNREACHABLE, "out of memory");
     for (unsigned i = 0; i < gateway->options.threads && result == FG_OK; i++) {
-        result = worker_start(gateway, i, listeners_of_worker(&listeners, i),
-                              listeners.addresses, password, &gateway->workers[i], error);
+        result = worker_start(gateway, i, listeners_of_worker(&listeners, i), listeners.addresses,
+                              password, &gateway->workers[i], error);
         if (result == FG_OK)
             gateway->worker_count++;
     }
@@ -113,7 +140,8 @@ static int run(struct gateway *gateway, const char *password)
         background_open(gateway, &gateway->background, &error) != FG_OK ||
         start_workers(gateway, password, &error) != FG_OK ||
         background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {
-        background_close(&gateway->background); /* an embedded Redis must not outlive a failed start */
+        background_close(
+            &gateway->background); /* an embedded Redis must not outlive a failed start */
         return fail(&error);
     }
     fg_log(FG_LOG_INFO, "started", FG_NUMBER_FIELD("workers", gateway->worker_count),
@@ -144,6 +172,8 @@ int main(int argc, char **argv)
     }
     if (printed())
         return 0;
+    if (sale_path != NULL)
+        return check_sale();
     if (gateway_options_load(config_path, &gateway.options, &error) != FG_OK)
         return fail(&error);
     if (wants_check) {

@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 64 };
+enum {
+    TEXT_BYTES = 64
+};
 
 /* Bits below the prefix must be zero: an address with a host part is more likely a slip than a network. */
 static bool has_host_part(const struct network *network, unsigned bits)

@@ -12,7 +12,9 @@
 #include "flashgate/base/text.h"
 #include "flashgate/ring/ring.h"
 
-enum { NETWORKS_MAX = 256 };
+enum {
+    NETWORKS_MAX = 256
+};
 
 struct network {
     uint8_t bytes[16];

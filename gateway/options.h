@@ -10,7 +10,9 @@
 
 #include "networks.h"
 
-enum { LISTENERS_MAX = 8 };
+enum {
+    LISTENERS_MAX = 8
+};
 
 struct gateway_options {
     char *state_dir;

@@ -18,7 +18,7 @@ static enum fg_problem read_sku(const json_t *value, struct order_request *reque
     if (!json_is_string(value))
         return refuse(detail, "\"sku\" is missing or not a string, expected {\"sku\":\"8801\","
                               "\"quantity\":1}");
-    struct fg_text sku = {json_string_value(value), json_string_length(value)};
+    struct fg_text sku = { json_string_value(value), json_string_length(value) };
     if (!fg_name_is_valid(sku))
         return refuse(detail, "\"sku\" is not a name, expected 1-64 of A-Z a-z 0-9 . _ -");
     memcpy(request->sku, sku.at, sku.length);
@@ -50,7 +50,8 @@ static enum fg_problem read_members(const json_t *root, struct order_request *re
         return refuse(detail, "the body is not a JSON object, expected {\"sku\":\"8801\","
                               "\"quantity\":1}");
     void *members = (void *)(uintptr_t)root; /* the macro wants a json_t it may not change */
-    json_object_foreach((json_t *)members, name, value) {
+    json_object_foreach((json_t *)members, name, value)
+    {
         if (strcmp(name, "sku") != 0 && strcmp(name, "quantity") != 0)
             return refuse(detail, "the body has an unknown member, expected \"sku\" and "
                                   "\"quantity\" only");
@@ -66,8 +67,8 @@ enum fg_problem order_request_parse(struct fg_text body, struct order_request *r
 {
     json_error_t error;
     json_memory_begin();
-    json_t *root = json_loadb(body.length == 0 ? "" : body.at, body.length,
-                              JSON_REJECT_DUPLICATES, &error);
+    json_t *root =
+        json_loadb(body.length == 0 ? "" : body.at, body.length, JSON_REJECT_DUPLICATES, &error);
     enum fg_problem problem;
     if (root == NULL) {
         fg_buffer_add_string(detail, "the body is not valid JSON: ");

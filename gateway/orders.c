@@ -11,7 +11,12 @@
 #include "order_json.h"
 #include "worker.h"
 
-enum { ORDER_BYTES = 384, SKU_BYTES = 256, SALE_BYTES = 512, LATER_S = 1 };
+enum {
+    ORDER_BYTES = 384,
+    SKU_BYTES = 256,
+    SALE_BYTES = 512,
+    LATER_S = 1
+};
 
 struct orders_context {
     struct fg_http_request *request;
@@ -32,13 +37,13 @@ static void let_go(struct orders_context *context)
 {
     fg_catalogue_release(&context->catalogue);
     free(context->list.at);
-    context->list = (struct fg_buffer){0};
+    context->list = (struct fg_buffer){ 0 };
 }
 
 static void refuse_search(struct orders_context *context, enum fg_result result)
 {
     if (result == FG_REFUSED)
-        fg_http_refuse(context->request, FG_PROBLEM_FROZEN, LATER_S, (struct fg_text){0});
+        fg_http_refuse(context->request, FG_PROBLEM_FROZEN, LATER_S, (struct fg_text){ 0 });
     else
         fg_http_refuse(context->request, FG_PROBLEM_BUSY, LATER_S,
                        FG_TEXT("Redis is not reachable"));
@@ -55,7 +60,7 @@ static void answer_one(struct orders_context *context, const struct fg_record *r
 {
     char memory[ORDER_BYTES];
     struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
-    struct fg_order_id id = {.bucket = context->search.bucket, .entry = record->entry};
+    struct fg_order_id id = { .bucket = context->search.bucket, .entry = record->entry };
     const struct fg_catalogue_sale *sale;
     const struct fg_catalogue_sku *sku =
         fg_catalogue_find_bucket(context->catalogue, id.bucket, &sale);
@@ -127,7 +132,7 @@ static void add_orders(struct orders_context *context)
     const struct fg_catalogue_sku *sku = &context->sale->skus[context->next_sku - 1];
     for (unsigned i = 0; i < search->count; i++) {
         const struct fg_record *record = &search->records[i];
-        struct fg_order_id id = {.bucket = search->bucket, .entry = record->entry};
+        struct fg_order_id id = { .bucket = search->bucket, .entry = record->entry };
         memcpy(id.epoch, search->epoch, sizeof id.epoch);
         if (context->list.at[context->list.length - 1] != '[')
             fg_buffer_add_byte(&context->list, ',');

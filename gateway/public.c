@@ -22,16 +22,17 @@ static void handle_alive(struct fg_http_request *request, const struct fg_route_
 }
 
 static const struct fg_route routes[PUBLIC_ROUTES + 1] = {
-    {FG_HTTP_POST, "/v1/sales/{sale}/orders", purchase_handle, "buy"},
-    {FG_HTTP_GET, "/v1/sales/{sale}", orders_handle_sale, "sale"},
-    {FG_HTTP_GET, "/v1/sales/{sale}/orders", orders_handle_mine, "my_orders"},
-    {FG_HTTP_GET, "/v1/orders/{order}", orders_handle_one, "order"},
-    {FG_HTTP_GET, "/healthz", handle_alive, "healthz"},
-    {FG_HTTP_GET, "/readyz", handle_ready, "readyz"},
-    {0}};
+    { FG_HTTP_POST, "/v1/sales/{sale}/orders", purchase_handle, "buy" },
+    { FG_HTTP_GET, "/v1/sales/{sale}", orders_handle_sale, "sale" },
+    { FG_HTTP_GET, "/v1/sales/{sale}/orders", orders_handle_mine, "my_orders" },
+    { FG_HTTP_GET, "/v1/orders/{order}", orders_handle_one, "order" },
+    { FG_HTTP_GET, "/healthz", handle_alive, "healthz" },
+    { FG_HTTP_GET, "/readyz", handle_ready, "readyz" },
+    { 0 }
+};
 
-const char *const public_route_labels[] = {"buy",     "sale",   "my_orders", "order",
-                                           "healthz", "readyz", "unrouted",  NULL};
+const char *const public_route_labels[] = { "buy",     "sale",   "my_orders", "order",
+                                            "healthz", "readyz", "unrouted",  NULL };
 
 size_t public_context_bytes(void)
 {

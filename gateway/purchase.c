@@ -18,7 +18,11 @@
 #include "order_request.h"
 #include "worker.h"
 
-enum { BODY_BYTES = 1024, DETAIL_BYTES = 256, LATER_S = 5 };
+enum {
+    BODY_BYTES = 1024,
+    DETAIL_BYTES = 256,
+    LATER_S = 5
+};
 
 struct purchase_context {
     struct fg_http_request *request;
@@ -121,10 +125,21 @@ static void refuse(const struct purchase_context *context)
         problem = FG_PROBLEM_NOT_STARTED;
         later = seconds_to_opening(context);
         break;
-    case FG_ANSWER_PAUSED: problem = FG_PROBLEM_PAUSED; later = LATER_S; break;
-    case FG_ANSWER_ENDED: problem = FG_PROBLEM_ENDED; break;
-    case FG_ANSWER_FROZEN: problem = FG_PROBLEM_FROZEN; later = LATER_S; break;
-    case FG_ANSWER_QUEUE_FULL: problem = FG_PROBLEM_QUEUE_FULL; later = LATER_S; break;
+    case FG_ANSWER_PAUSED:
+        problem = FG_PROBLEM_PAUSED;
+        later = LATER_S;
+        break;
+    case FG_ANSWER_ENDED:
+        problem = FG_PROBLEM_ENDED;
+        break;
+    case FG_ANSWER_FROZEN:
+        problem = FG_PROBLEM_FROZEN;
+        later = LATER_S;
+        break;
+    case FG_ANSWER_QUEUE_FULL:
+        problem = FG_PROBLEM_QUEUE_FULL;
+        later = LATER_S;
+        break;
     case FG_ANSWER_BUSY:
         problem = FG_PROBLEM_BUSY;
         later = seconds_up(purchase->retry_after_ns);
@@ -139,17 +154,17 @@ static void refuse(const struct purchase_context *context)
     case FG_ANSWER_REPLAYED:
     case FG_ANSWER_LIMIT_REACHED:
     case FG_ANSWER_NONE:
-    case FG_ANSWER_COUNT: break;
+    case FG_ANSWER_COUNT:
+        break;
     }
     fg_http_refuse(request, problem, later, fg_text_of(detail));
 }
 
 static void on_answered(struct fg_purchase *purchase)
 {
-    struct purchase_context *context =
-        FG_CONTAINER_OF(purchase, struct purchase_context, purchase);
-    fg_metrics_add(worker_metrics(worker_of(context->request)), METRIC_PURCHASES,
-                   purchase->answer, 1);
+    struct purchase_context *context = FG_CONTAINER_OF(purchase, struct purchase_context, purchase);
+    fg_metrics_add(worker_metrics(worker_of(context->request)), METRIC_PURCHASES, purchase->answer,
+                   1);
     if (purchase->answer == FG_ANSWER_BOUGHT || purchase->answer == FG_ANSWER_REPLAYED)
         answer_order(context);
     else if (purchase->answer == FG_ANSWER_LIMIT_REACHED)
@@ -162,8 +177,7 @@ static void on_answered(struct fg_purchase *purchase)
 
 static bool is_json(const struct fg_http_request *request)
 {
-    struct fg_text type =
-        fg_http_header(&request->parser, FG_TEXT("content-type"), NULL);
+    struct fg_text type = fg_http_header(&request->parser, FG_TEXT("content-type"), NULL);
     struct fg_text media = fg_text_cut(&type, ';');
     while (media.length > 0 && media.at[media.length - 1] == ' ')
         media.length--;

@@ -15,7 +15,12 @@
 #include "gateway_metrics.h"
 #include "public.h"
 
-enum { RING_ENTRIES = 4096, RECEIVE_BUFFERS = 4096, RECEIVE_BUFFER_BYTES = 2048, SPARE_SOCKETS = 64 };
+enum {
+    RING_ENTRIES = 4096,
+    RECEIVE_BUFFERS = 4096,
+    RECEIVE_BUFFER_BYTES = 2048,
+    SPARE_SOCKETS = 64
+};
 
 static const uint64_t longest_wait_ns = FG_SECOND_IN_NS;
 
@@ -96,8 +101,7 @@ static enum fg_result open_server(struct worker *worker, struct fg_error *error)
         .finished = public_finished,
         .owner = worker,
     };
-    enum fg_result result =
-        fg_http_server_open(worker->ring, &settings, &worker->server, error);
+    enum fg_result result = fg_http_server_open(worker->ring, &settings, &worker->server, error);
     for (unsigned i = 0; i < worker->listener_count && result == FG_OK; i++)
         result = fg_http_server_listen(worker->server, worker->listeners[i], error);
     return result;
@@ -106,17 +110,17 @@ static enum fg_result open_server(struct worker *worker, struct fg_error *error)
 static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
 {
     const struct gateway_options *options = &worker->gateway->options;
-    struct fg_ring_settings ring = {.entries = RING_ENTRIES,
-                                    .buffers = RECEIVE_BUFFERS,
-                                    .buffer_bytes = RECEIVE_BUFFER_BYTES,
-                                    .sockets = (unsigned)options->connections + SPARE_SOCKETS,
-                                    .flush = on_flush,
-                                    .woken = on_woken,
-                                    .owner = worker};
-    struct fg_inventory_settings inventory = {.address = options->redis.address,
-                                              .user = options->redis.user,
-                                              .password = worker->redis_password,
-                                              .timeout_ns = options->redis.timeout_ns};
+    struct fg_ring_settings ring = { .entries = RING_ENTRIES,
+                                     .buffers = RECEIVE_BUFFERS,
+                                     .buffer_bytes = RECEIVE_BUFFER_BYTES,
+                                     .sockets = (unsigned)options->connections + SPARE_SOCKETS,
+                                     .flush = on_flush,
+                                     .woken = on_woken,
+                                     .owner = worker };
+    struct fg_inventory_settings inventory = { .address = options->redis.address,
+                                               .user = options->redis.user,
+                                               .password = worker->redis_password,
+                                               .timeout_ns = options->redis.timeout_ns };
     fg_random(&inventory.filter_seed, sizeof inventory.filter_seed);
     enum fg_result result = fg_ring_open(&ring, &worker->ring, error);
     if (result == FG_OK)
@@ -187,8 +191,7 @@ enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *
 
 void worker_publish(struct worker *worker, struct fg_catalogue *catalogue)
 {
-    struct fg_catalogue *before =
-        atomic_exchange(&worker->incoming, fg_catalogue_hold(catalogue));
+    struct fg_catalogue *before = atomic_exchange(&worker->incoming, fg_catalogue_hold(catalogue));
     fg_catalogue_release(&before); /* one the worker never got to see */
     worker_wake(worker);
 }
@@ -216,7 +219,8 @@ void worker_free(struct worker **worker_p)
     struct fg_catalogue *incoming = atomic_exchange(&worker->incoming, NULL);
     fg_catalogue_release(&incoming);
     fg_catalogue_release(&worker->catalogue);
-    if (worker->start_result == FG_OK) { /* else the ring may hold sockets, and the program ends anyway */
+    if (worker->start_result ==
+        FG_OK) { /* else the ring may hold sockets, and the program ends anyway */
         fg_http_server_free(&worker->server);
         fg_inventory_free(&worker->inventory);
         fg_ring_close(&worker->ring);

@@ -130,10 +130,15 @@ void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
     enum fg_answer refusal = refusal_by_terms(bucket, terms, purchase->quantity, &needs_ms);
     if (refusal == FG_ANSWER_NONE) {
         switch (latch_ask(&bucket->latch, purchase->quantity, now_ns(bucket))) {
-        case LATCH_PASS: break;
-        case LATCH_PROBE: probes = true; break;
+        case LATCH_PASS:
+            break;
+        case LATCH_PROBE:
+            probes = true;
+            break;
         case LATCH_REFUSE:
-        case LATCH_LOOK: refusal = FG_ANSWER_SOLD_OUT; break;
+        case LATCH_LOOK:
+            refusal = FG_ANSWER_SOLD_OUT;
+            break;
         }
     }
     purchase->refusal = refusal;
@@ -182,8 +187,8 @@ static bool send_batch(struct bucket *bucket, bool whole_script)
     struct fg_buffer *out = fg_link_begin(inventory->link, bytes);
     if (out == NULL)
         return false;
-    batch->deadline_ms = fg_link_redis_ms(inventory->link) +
-                         (int64_t)(inventory->settings.timeout_ns / FG_MS_IN_NS);
+    batch->deadline_ms =
+        fg_link_redis_ms(inventory->link) + (int64_t)(inventory->settings.timeout_ns / FG_MS_IN_NS);
     batch_encode(batch, whole_script ? NULL : fg_link_script_sha(inventory->link), purchase_script,
                  out);
     fg_link_commit(inventory->link, &bucket->call);
@@ -229,29 +234,32 @@ static void on_timed_out(struct fg_link_call *call)
     bucket_refuse_waiting(bucket);
 }
 
-/* Errors that Redis gives before it runs anything: nothing was bought. */
-static bool was_not_run(struct fg_text error)
+const char *const fg_redis_refusal_words[] = {
+#define WORD_OF(word) #word,
+    FG_REDIS_REFUSALS(WORD_OF)
+#undef WORD_OF
+        NULL
+};
+
+static enum fg_redis_refusal refusal_of(struct fg_text error)
 {
-    static const char *const words[] = {"NOSCRIPT", "BUSY",    "OOM",         "MISCONF",
-                                        "READONLY", "LOADING", "NOREPLICAS",  "CLUSTERDOWN",
-                                        "MOVED",    "ASK",     "MASTERDOWN",  "NOAUTH",
-                                        "NOPERM",   "BADBATCH", "TRYAGAIN"};
     struct fg_text word = fg_text_cut(&error, ' ');
-    for (size_t i = 0; i < FG_COUNT_OF(words); i++)
-        if (fg_text_equal(word, fg_text_of(words[i])))
-            return true;
-    return false;
+    for (unsigned i = 0; i < FG_REDIS_REFUSAL_OTHER; i++)
+        if (fg_text_equal(word, fg_text_of(fg_redis_refusal_words[i])))
+            return (enum fg_redis_refusal)i;
+    return FG_REDIS_REFUSAL_OTHER;
 }
 
 static void refused_by_redis(struct bucket *bucket, struct fg_text error)
 {
-    fg_counter_add(&bucket->inventory->counts.script_errors, 1);
+    enum fg_redis_refusal refusal = refusal_of(error);
+    fg_counter_add(&bucket->inventory->counts.refusals[refusal], 1);
     fg_log(FG_LOG_ERROR, "purchase_refused_by_redis", FG_NUMBER_FIELD("bucket", bucket->number),
            FG_TEXT_FIELD("error", error));
-    if (was_not_run(error))
-        answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
-    else
+    if (refusal == FG_REDIS_REFUSAL_OTHER) /* it may have run */
         answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+    else
+        answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
 }
 
 static void learn(struct bucket *bucket, const struct batch_reply *head, uint64_t sent_ns)

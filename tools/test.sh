@@ -79,7 +79,7 @@ check_configs() {
     "$programs/flashgate" --check -c conf/flashgate.yaml
     "$programs/flashgate-relay" --check -c conf/relay.yaml
     for sale in conf/sales/*.yaml; do
-        "$programs/flashgatectl" sale check "$sale"
+        "$programs/flashgate" --check-sale "$sale"
     done
 }
 

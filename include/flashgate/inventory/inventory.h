@@ -12,7 +12,12 @@
 #include "flashgate/inventory/purchase.h"
 
 /* What the catalogue says of a bucket's SKU at this moment. Times in ms of Redis's clock; 0: none. */
-enum fg_sale_state { FG_SALE_OPEN, FG_SALE_PAUSED, FG_SALE_ENDED, FG_SALE_FROZEN };
+enum fg_sale_state {
+    FG_SALE_OPEN,
+    FG_SALE_PAUSED,
+    FG_SALE_ENDED,
+    FG_SALE_FROZEN
+};
 
 struct fg_bucket_terms {
     uint32_t bucket;
@@ -25,20 +30,33 @@ struct fg_bucket_terms {
 
 struct fg_inventory_settings {
     const char *address, *user, *password;
-    uint64_t timeout_ns;      /* of a call, and of its deadline in Redis's clock */
+    uint64_t timeout_ns; /* of a call, and of its deadline in Redis's clock */
     uint64_t filter_seed;
 };
 
+/* Error replies by their first word. All but the last are given before anything runs: nothing was bought. */
+#define FG_REDIS_REFUSALS(X)                                                                     \
+    X(BUSY)                                                                                      \
+    X(OOM) X(MISCONF) X(READONLY) X(LOADING) X(NOREPLICAS) X(CLUSTERDOWN) X(MASTERDOWN) X(MOVED) \
+        X(ASK) X(TRYAGAIN) X(NOAUTH) X(NOPERM) X(NOSCRIPT) X(BADBATCH) X(OTHER)
+enum fg_redis_refusal {
+#define FG_REDIS_REFUSAL_ENUM(word) FG_REDIS_REFUSAL_##word,
+    FG_REDIS_REFUSALS(FG_REDIS_REFUSAL_ENUM)
+#undef FG_REDIS_REFUSAL_ENUM
+    FG_REDIS_REFUSAL_COUNT
+};
+extern const char *const fg_redis_refusal_words[]; /* in the enum's order, ended by NULL */
+
 struct fg_inventory_counts { /* written by the worker, read by any */
     _Atomic uint64_t calls, items, look_ups, probes, from_memory, queued, in_flight, filters_loaded,
-        filter_users, timeouts, late_replies, script_errors, noscript;
+        filter_users, timeouts, late_replies, noscript;
+    _Atomic uint64_t refusals[FG_REDIS_REFUSAL_COUNT];
     struct fg_histogram *call_seconds; /* owned by the inventory */
 };
 
 struct fg_inventory;
 
-enum fg_result fg_inventory_open(struct fg_ring *ring,
-                                 const struct fg_inventory_settings *settings,
+enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory_settings *settings,
                                  struct fg_inventory **inventory_r,
                                  struct fg_error *error) FG_MUST_CHECK;
 /* Ends the link; purchases in flight become unknown, queued ones busy. fg_inventory_is_closed, then free. */
@@ -48,7 +66,8 @@ void fg_inventory_free(struct fg_inventory **inventory);
 bool fg_inventory_is_ready(const struct fg_inventory *inventory); /* Redis is connected */
 
 /* Makes sure that a bucket exists; called when the catalogue changes, never on the purchase path. */
-enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory, uint32_t bucket) FG_MUST_CHECK;
+enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory,
+                                       uint32_t bucket) FG_MUST_CHECK;
 /* Purchases are refused with queue_full while set (Redis's memory is nearly full). */
 void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full);
 /* Purchases are refused with frozen while set (Redis's settings could lose orders). */
@@ -72,7 +91,8 @@ struct fg_order_search {
     char epoch[FG_EPOCH_BYTES + 1];
     void (*found)(struct fg_order_search *search);
 
-    enum fg_result result; /* OK, UNREACHABLE, UNKNOWN (no reply in time), REFUSED (the books are closed) */
+    enum fg_result
+        result; /* OK, UNREACHABLE, UNKNOWN (no reply in time), REFUSED (the books are closed) */
     struct fg_record records[FG_RECORDS_MAX];
     unsigned count;
 };
