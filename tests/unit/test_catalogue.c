@@ -454,7 +454,8 @@ static void an_address_that_leads_nowhere_is_said(void **state)
     assert_int_equal(fg_redis_new(&settings, &redis, &fixture.error), FG_OK);
     assert_int_equal(fg_redis_format(redis, &reply, &fixture.error, "PING"), FG_UNREACHABLE);
     assert_string_equal(fixture.error.text,
-                        "Redis at unix:/nonexistent/redis.sock: No such file or directory");
+                        "cannot reach Redis at unix:/nonexistent/redis.sock: No such file "
+                        "or directory");
     settings.address = nonsense;
     assert_int_equal(fg_redis_format(redis, &reply, &fixture.error, "PING"), FG_INVALID);
     assert_string_equal(fixture.error.text,
