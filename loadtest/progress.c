@@ -21,9 +21,9 @@ void fg_progress_show(struct fg_progress *progress, uint64_t since_start_ns, boo
         progress->next_ns += FG_SECOND_IN_NS;
     (void)fprintf(stderr,
                   "%s  %4.1f s   sent %" PRIu64 "   answered %" PRIu64 "   bought %" PRIu64
-                  "   refused %" PRIu64 "   unsettled %" PRIu64 "%s",
+                  "   refused %" PRIu64 "   errors %" PRIu64 "%s",
                   progress->on_terminal ? "\r\033[K" : "", (double)since_start_ns / 1e9,
                   progress->sent, progress->answered, progress->bought, progress->refused,
-                  progress->unsettled, progress->on_terminal && !last ? "" : "\n");
+                  progress->errors, progress->on_terminal && !last ? "" : "\n");
     (void)fflush(stderr);
 }

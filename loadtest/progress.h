@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct fg_progress {
-    uint64_t sent, answered, bought, refused, unsettled; /* attempts */
+    uint64_t sent, answered, bought, refused, errors; /* attempts */
     bool quiet, on_terminal;
     uint64_t next_ns;
 };

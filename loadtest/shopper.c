@@ -144,7 +144,7 @@ static void count(struct fg_progress *progress, int status, enum fg_meaning mean
     else if (meaning == FG_MEANS_NO || meaning == FG_MEANS_LATER)
         progress->refused++;
     else if (meaning != FG_MEANS_ORDER)
-        progress->unsettled++;
+        progress->errors++;
 }
 
 static void exchange_ended(struct fg_exchange *exchange, enum fg_exchange_end how,

@@ -435,20 +435,30 @@ void fg_stage_clear(struct fg_stage *stage)
 void fg_stage_invite(const struct fg_stage *stage, const struct fg_sale *sale, FILE *out)
 {
     const char *sku = fg_sale_sku(sale, 0)->sku;
+    (void)fprintf(
+        out,
+        "\nEverything goes on running, in %s. All is sold; put five more on sale and buy one:\n"
+        "\n"
+        "  %s/flashgatectl --admin %s stock add %s %s 5\n"
+        "  curl -i http://%s/v1/sales/%s/orders -H 'X-User-Id: me' \\\n"
+        "       -H 'Idempotency-Key: first' -H 'Content-Type: application/json' \\\n"
+        "       -d '{\"sku\":\"%s\",\"quantity\":1}'\n",
+        stage->folder, stage->programs, stage->admin, sale->name, sku, stage->public, sale->name,
+        sku);
     (void)fprintf(out,
-                  "\nEverything goes on running; its folder is %s. To try:\n"
+                  "\nTo look at it:\n"
                   "\n"
-                  "  curl -i http://%s/v1/sales/%s/orders -H 'X-User-Id: me' \\\n"
-                  "       -H 'Idempotency-Key: first' -H 'Content-Type: application/json' \\\n"
-                  "       -d '{\"sku\":\"%s\",\"quantity\":1}'\n"
-                  "  curl http://%s/v1/sales/%s                   # what is left\n"
-                  "  curl -s http://%s/metrics | grep ^flashgate  # the gateway's numbers\n"
-                  "  curl -s http://%s/metrics | grep ^flashgate  # the relay's\n"
+                  "  curl http://%s/v1/sales/%s\n"
+                  "  curl -s http://%s/metrics | grep ^flashgate\n"
+                  "  curl -s http://%s/metrics | grep ^flashgate_relay\n"
                   "  %s/flashgatectl --admin %s status\n"
+                  "  %s/flashgatectl --admin %s audit\n"
                   "  sqlite3 %s 'SELECT * FROM orders LIMIT 5'\n"
                   "\n"
-                  "To stop it, the relay first:  kill %d && kill %d\n",
-                  stage->folder, stage->public, sale->name, sku, stage->public, sale->name,
-                  stage->metrics, stage->relay_metrics, stage->programs, stage->admin,
-                  stage->database, (int)stage->relay.pid, (int)stage->gateway.pid);
+                  "To stop it, the relay first:\n"
+                  "\n"
+                  "  kill %d && kill %d\n",
+                  stage->public, sale->name, stage->metrics, stage->relay_metrics, stage->programs,
+                  stage->admin, stage->programs, stage->admin, stage->database,
+                  (int)stage->relay.pid, (int)stage->gateway.pid);
 }
