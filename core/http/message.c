@@ -1,8 +1,10 @@
 /* message.c - llhttp's callbacks turned into one bounded request object.
  *
  * The rules that are not llhttp's: exactly one Host, no field without a name, at most FG_HTTP_HEADERS
- * fields, target and sizes bounded, `Expect` only 100-continue. A callback that refuses sets `problem` and
- * returns -1, which stops llhttp; a message's end pauses it, so that the next one stays unread. */
+ * fields, target and sizes bounded, `Expect` only 100-continue, every line of head and trailers ended by
+ * CR LF and none folded (llhttp 8, even when strict, takes a bare LF after the request line and for the
+ * empty line, and joins folded lines). A callback that refuses sets `problem` and returns -1, which stops
+ * llhttp; a message's end pauses it, so that the next one stays unread. */
 #include "flashgate/http/message.h"
 
 #include <assert.h>
@@ -31,6 +33,11 @@ static int add(struct fg_http_parser *parser, const char *bytes, size_t length)
 {
     fg_buffer_add(&parser->arena, bytes, length);
     return parser->arena.overflowed ? refuse(parser, FG_PROBLEM_HEADERS_TOO_LARGE) : 0;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
 }
 
 static int on_method_complete(llhttp_t *llhttp)
@@ -110,6 +117,9 @@ static int on_header_value_complete(llhttp_t *llhttp)
     if (parser->headers_done)
         return 0;
     struct fg_http_field *field = &parser->fields[parser->field_count - 1];
+    const char *value_at = parser->arena.at + field->value_at;
+    while (field->value_length > 0 && is_blank(value_at[field->value_length - 1]))
+        field->value_length--; /* blanks after a value are not part of it */
     struct fg_text name = view(parser, field->name_at, field->name_length);
     if (name.length == 0)
         return refuse(parser, FG_PROBLEM_BAD_REQUEST);
@@ -134,6 +144,8 @@ static int on_headers_complete(llhttp_t *llhttp)
         return refuse(parser, FG_PROBLEM_BAD_REQUEST);
     if (parser->host_count > 1 || (is_1_1 && parser->host_count == 0))
         return refuse(parser, FG_PROBLEM_BAD_REQUEST);
+    if (is_1_0 && (llhttp->flags & F_TRANSFER_ENCODING)) /* RFC 9112 6.1: its length is in doubt */
+        return refuse(parser, FG_PROBLEM_BAD_REQUEST);
     if ((llhttp->flags & F_CONTENT_LENGTH) && llhttp->content_length > parser->body_maximum)
         return refuse(parser, FG_PROBLEM_PAYLOAD_TOO_LARGE);
     if (llhttp->upgrade) /* CONNECT and Upgrade are not spoken here: the body, if any, is a body */
@@ -144,6 +156,17 @@ static int on_headers_complete(llhttp_t *llhttp)
     parser->keep_alive = llhttp_should_keep_alive(llhttp);
     parser->body_at = (uint32_t)parser->arena.length;
     return 0;
+}
+
+/* Pauses before the trailers, so that feed checks their lines like the head's. */
+static int on_chunk_header(llhttp_t *llhttp)
+{
+    struct fg_http_parser *parser = parser_of(llhttp);
+    if (llhttp->content_length > 0)
+        return 0;
+    parser->line_bytes = 0;
+    parser->after_cr = parser->head_passed = false;
+    return HPE_PAUSED;
 }
 
 static int on_body(llhttp_t *llhttp, const char *bytes, size_t length)
@@ -174,6 +197,7 @@ static const llhttp_settings_t *settings(void)
         .on_header_value = on_header_value,
         .on_header_value_complete = on_header_value_complete,
         .on_headers_complete = on_headers_complete,
+        .on_chunk_header = on_chunk_header,
         .on_body = on_body,
         .on_message_complete = on_message_complete,
     };
@@ -189,21 +213,56 @@ void fg_http_parser_start(struct fg_http_parser *parser, void *memory, size_t me
     parser->body_maximum = body_maximum;
     parser->headers_done = parser->complete = parser->wants_continue = parser->keep_alive = false;
     parser->reading_name = false;
+    parser->line_bytes = 0;
+    parser->has_line = parser->after_cr = parser->head_passed = false;
     parser->problem = 0;
     parser->arena = fg_buffer_over(memory, memory_bytes);
     llhttp_init(&parser->llhttp, HTTP_REQUEST, settings());
     parser->llhttp.data = parser;
 }
 
+/* How many of the bytes are before a bare LF or a folded line of head or trailers; in a body, all. */
+static size_t well_formed(struct fg_http_parser *parser, const char *bytes, size_t length)
+{
+    for (size_t at = 0; at < length && !parser->head_passed;) {
+        if (parser->has_line && parser->line_bytes == 0 && is_blank(bytes[at]))
+            return at;
+        const char *end = memchr(bytes + at, '\n', length - at);
+        size_t stop = end == NULL ? length : (size_t)(end - bytes);
+        if (stop > at)
+            parser->after_cr = bytes[stop - 1] == '\r';
+        parser->line_bytes += (uint32_t)(stop - at);
+        if (end == NULL)
+            break;
+        if (!parser->after_cr)
+            return stop;
+        if (parser->line_bytes > 1) /* empty lines before the first are passed over */
+            parser->has_line = true;
+        else if (parser->has_line)
+            parser->head_passed = true;
+        parser->line_bytes = 0;
+        parser->after_cr = false;
+        at = stop + 1;
+    }
+    return length;
+}
+
 size_t fg_http_parser_feed(struct fg_http_parser *parser, const char *bytes, size_t length)
 {
     assert(!parser->complete && parser->problem == 0);
-    llhttp_errno_t rc = llhttp_execute(&parser->llhttp, bytes, length);
-    if (parser->complete) {
-        const char *end = llhttp_get_error_pos(&parser->llhttp);
-        return end == NULL ? length : (size_t)(end - bytes);
-    }
-    if (rc != HPE_OK)
+    size_t at = 0, good;
+    llhttp_errno_t rc;
+    do {
+        good = well_formed(parser, bytes + at, length - at);
+        rc = llhttp_execute(&parser->llhttp, bytes + at, good);
+        if (rc == HPE_PAUSED) {
+            at = (size_t)(llhttp_get_error_pos(&parser->llhttp) - bytes);
+            if (parser->complete)
+                return at;
+            llhttp_resume(&parser->llhttp); /* after the last chunk: the trailers are lines again */
+        }
+    } while (rc == HPE_PAUSED);
+    if (rc != HPE_OK || good < length - at)
         refuse(parser, FG_PROBLEM_BAD_REQUEST);
     return length;
 }

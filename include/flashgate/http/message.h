@@ -43,6 +43,9 @@ struct fg_http_parser {
     uint32_t body_at, body_length;
     uint32_t body_maximum;
     bool headers_done, complete, wants_continue, keep_alive, reading_name;
+    /* The present line of head or trailers: its bytes so far, and whether the last was CR. */
+    uint32_t line_bytes;
+    bool after_cr, has_line, head_passed; /* has_line: a line came before it */
     uint8_t problem; /* enum fg_problem, or 0 */
     struct fg_buffer arena;
 };
