@@ -81,7 +81,7 @@ static const uint64_t fresh_grace_ns = FG_SECOND_IN_NS;
 static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 static const char too_many_connections[] =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
-    "Content-Type: application/problem+json\r\nContent-Length: 74\r\n\r\n"
+    "Content-Type: application/problem+json\r\nContent-Length: 75\r\n\r\n"
     "{\"title\":\"Too many connections\",\"status\":503,\"code\":\"busy\",\"detail\":\"full\"}";
 
 static struct fg_http_connection *connection_of(struct fg_stream *stream)
