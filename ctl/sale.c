@@ -99,6 +99,30 @@ enum fg_result fg_sale_apply(const struct fg_ctl *ctl, const char *const *values
 
 /* --- list and show ---------------------------------------------------------------------------------- */
 
+/* Of a SKU whose stock could not be read the counters are missing, and 0 would be a lie. */
+static void add_units(struct fg_table *table, const json_t *sku, const char *counter)
+{
+    if (json_is_integer(json_object_get(sku, counter)))
+        fg_table_add_number(table, fg_document_number(sku, counter));
+    else
+        fg_table_add(table, "-");
+}
+
+static void add_sum(struct fg_table *table, const json_t *skus, const char *counter)
+{
+    size_t i;
+    json_t *sku;
+
+    json_array_foreach(skus, i, sku)
+    {
+        if (!json_is_integer(json_object_get(sku, counter))) {
+            fg_table_add(table, "-");
+            return;
+        }
+    }
+    fg_table_add_number(table, fg_document_sum(skus, counter));
+}
+
 static void add_sale(struct fg_table *table, const json_t *sale)
 {
     const json_t *skus = json_object_get(sale, "skus");
@@ -108,10 +132,10 @@ static void add_sale(struct fg_table *table, const json_t *sale)
     fg_table_add(table, fg_document_text_or(sale, "opens_at", "at once"));
     fg_table_add(table, fg_document_text_or(sale, "closes_at", "until ended"));
     fg_table_add_number(table, (int64_t)json_array_size(skus));
-    fg_table_add_number(table, fg_document_sum(skus, "total"));
-    fg_table_add_number(table, fg_document_sum(skus, "free"));
-    fg_table_add_number(table, fg_document_sum(skus, "held"));
-    fg_table_add_number(table, fg_document_sum(skus, "sold"));
+    add_sum(table, skus, "total");
+    add_sum(table, skus, "free");
+    add_sum(table, skus, "held");
+    add_sum(table, skus, "sold");
 }
 
 static void print_sales(const struct fg_ctl *ctl, const json_t *sales)
@@ -156,10 +180,10 @@ static void add_sku(struct fg_table *table, const json_t *sku)
     fg_table_add(table, fg_document_text(sku, "sku"));
     fg_table_add(table, fg_document_text(sku, "state"));
     fg_table_add_number(table, fg_document_number(sku, "per_user"));
-    fg_table_add_number(table, fg_document_number(sku, "total"));
-    fg_table_add_number(table, fg_document_number(sku, "free"));
-    fg_table_add_number(table, fg_document_number(sku, "held"));
-    fg_table_add_number(table, fg_document_number(sku, "sold"));
+    add_units(table, sku, "total");
+    add_units(table, sku, "free");
+    add_units(table, sku, "held");
+    add_units(table, sku, "sold");
 }
 
 /* A SKU whose stock could not be read says why. */
