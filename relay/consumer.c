@@ -39,6 +39,7 @@ struct relay_consumer {
     struct fg_redis *redis;
     bool is_connected;
     uint64_t generation; /* of the catalogue that was read last; UINT64_MAX: none */
+    uint64_t catalogue_connects;
     redisReply *reply;
     struct relay_event *events;   /* options->batch of them */
     const char **acknowledgement; /* the words of one: SCRIPT_WORDS and the entries */
@@ -245,13 +246,23 @@ static enum fg_result merge(const struct fg_catalogue *catalogue, struct relay_b
     return FG_OK;
 }
 
+/* After a reconnect the server may be another one: generations count anew there. */
+static uint64_t known_generation(struct relay_consumer *consumer)
+{
+    uint64_t connects = fg_redis_connects(consumer->redis);
+    if (connects != consumer->catalogue_connects)
+        consumer->generation = UINT64_MAX;
+    consumer->catalogue_connects = connects;
+    return consumer->generation;
+}
+
 enum fg_result relay_consumer_refresh(struct relay_consumer *consumer,
                                       struct relay_bucket **buckets_at, size_t *count_at,
                                       struct fg_error *error)
 {
     struct fg_catalogue *catalogue = NULL;
-    enum fg_result result =
-        fg_catalogue_load(consumer->redis, consumer->generation, &catalogue, error);
+    enum fg_result result = sort_refusal(
+        fg_catalogue_load(consumer->redis, known_generation(consumer), &catalogue, error), error);
     if (result == FG_OK && catalogue != NULL) {
         result = merge(catalogue, buckets_at, count_at, error);
         if (result == FG_OK)

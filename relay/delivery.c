@@ -105,6 +105,7 @@ struct relay_delivery {
     size_t current; /* the bucket in hand; the search for the next begins after it */
     struct relay_batch batch;
     uint64_t catalogue_due_ns, backlog_due_ns;
+    bool is_catalogue_missed; /* the last attempt to read it failed */
     size_t backlog_next;
     uint64_t rest_until_ns;
     uint64_t link_rest_ns, sink_rest_ns; /* the last rest after a failure; 0: there was none */
@@ -117,6 +118,11 @@ struct relay_delivery {
     bool is_stopping;
     atomic_bool is_finished;
 };
+
+static bool is_link_error(enum fg_result result)
+{
+    return result == FG_UNREACHABLE || result == FG_UNKNOWN;
+}
 
 /* --- small steps ------------------------------------------------------------------------------------ */
 
@@ -351,24 +357,40 @@ static bool grow_schedules(struct relay_delivery *delivery)
     return true;
 }
 
+/* A catalogue that cannot be read stops nobody: the buckets that are known go on. */
+static enum fg_result miss_catalogue(struct relay_delivery *delivery)
+{
+    if (!delivery->is_catalogue_missed) {
+        fg_log(FG_LOG_ERROR, "catalogue_unreadable",
+               FG_STRING_FIELD("sink", delivery->settings.sink->id),
+               FG_STRING_FIELD("reason", delivery->error.text));
+        count_failure(delivery, RELAY_FAILURE_LEDGER);
+    }
+    delivery->is_catalogue_missed = true;
+    delivery->bucket_count = delivery->schedule_count;
+    relay_status_miss_catalogue(&delivery->status, delivery->error.text);
+    return FG_OK;
+}
+
 static enum fg_result refresh_catalogue(struct relay_delivery *delivery, uint64_t now_ns)
 {
     if (now_ns < delivery->catalogue_due_ns)
         return FG_OK;
+    delivery->catalogue_due_ns = now_ns + CATALOGUE_MS * FG_MS_IN_NS;
     enum fg_result result = relay_consumer_refresh(delivery->consumer, &delivery->buckets,
                                                    &delivery->bucket_count, &delivery->error);
-    if (result == FG_OK &&
-        (!grow_schedules(delivery) ||
-         !relay_status_set_buckets(&delivery->status, delivery->buckets, delivery->bucket_count)))
-        result = fg_error_set(&delivery->error, FG_EXHAUSTED, "no memory for %zu buckets",
-                              delivery->bucket_count);
-    if (result != FG_OK) {
-        delivery->bucket_count =
-            delivery->schedule_count; /* the others come with the next refresh */
+    if (is_link_error(result))
         return result;
+    if (result != FG_OK)
+        return miss_catalogue(delivery);
+    if (!grow_schedules(delivery) ||
+        !relay_status_set_buckets(&delivery->status, delivery->buckets, delivery->bucket_count)) {
+        fg_error_set(&delivery->error, FG_EXHAUSTED, "no memory for %zu buckets",
+                     delivery->bucket_count);
+        return miss_catalogue(delivery);
     }
+    delivery->is_catalogue_missed = false;
     gauge(delivery, RELAY_BUCKETS, (int64_t)delivery->bucket_count);
-    delivery->catalogue_due_ns = now_ns + CATALOGUE_MS * FG_MS_IN_NS;
     return FG_OK;
 }
 
@@ -378,7 +400,7 @@ static enum fg_result measure_bucket(struct relay_delivery *delivery, size_t ind
     if (!delivery->schedules[index].is_caught_up) {
         enum fg_result result = relay_consumer_backlog(
             delivery->consumer, &delivery->buckets[index], &backlog, &delivery->error);
-        if (result == FG_UNREACHABLE || result == FG_UNKNOWN)
+        if (is_link_error(result))
             return result;
         relay_status_set_lease(&delivery->status, index, &delivery->buckets[index]);
     }
@@ -443,11 +465,6 @@ static enum state step_connecting(struct relay_delivery *delivery)
     delivery->catalogue_due_ns = 0;
     delivery->backlog_due_ns = 0;
     return CHOOSING;
-}
-
-static bool is_link_error(enum fg_result result)
-{
-    return result == FG_UNREACHABLE || result == FG_UNKNOWN;
 }
 
 static enum state step_choosing(struct relay_delivery *delivery)

@@ -74,7 +74,9 @@ static void name_owner(char owner[RELAY_OWNER_BYTES])
     snprintf(owner, RELAY_OWNER_BYTES, "%s:%ld:%08x", host, (long)getpid(), drawn);
 }
 
-static void block_signals(void)
+/* The ring reads the signals that stop it; a hung-up peer or a file that may not grow is an error of the
+ * call that met it, not an end. */
+static void prepare_signals(void)
 {
     sigset_t wanted;
     sigemptyset(&wanted);
@@ -82,6 +84,7 @@ static void block_signals(void)
     sigaddset(&wanted, SIGINT);
     pthread_sigmask(SIG_BLOCK, &wanted, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static enum fg_result start_deliveries(struct relay *relay, struct fg_error *error)
@@ -108,7 +111,7 @@ static enum fg_result set_up(struct relay *relay, struct fg_error *error)
 {
     fg_log_configure("flashgate-relay", (enum fg_log_level)relay->options.log_level,
                      (enum fg_log_format)relay->options.log_format);
-    block_signals();
+    prepare_signals();
     name_owner(relay->owner);
     relay->metrics = relay_metrics_new(&relay->options);
     if (relay->metrics == NULL)

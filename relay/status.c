@@ -81,9 +81,19 @@ bool relay_status_set_buckets(struct relay_status *status, const struct relay_bu
     pthread_mutex_lock(&status->lock);
     renew_buckets(status, buckets);
     bool has_room = count <= status->bucket_count || grow_buckets(status, buckets, count);
+    if (has_room && !status->catalogue_read)
+        status->problem[0] = '\0';
     status->catalogue_read = has_room;
     pthread_mutex_unlock(&status->lock);
     return has_room;
+}
+
+void relay_status_miss_catalogue(struct relay_status *status, const char *problem)
+{
+    pthread_mutex_lock(&status->lock);
+    status->catalogue_read = false;
+    copy_text(status->problem, sizeof status->problem, problem);
+    pthread_mutex_unlock(&status->lock);
 }
 
 void relay_status_set_lease(struct relay_status *status, size_t index,
@@ -226,12 +236,12 @@ void relay_status_add_reason(struct relay_status *status, struct fg_buffer *out)
     pthread_mutex_lock(&status->lock);
     if (!is_ready(status)) {
         fg_buffer_add_format(out, "sink %s: ", status->id);
-        if (!status->sink_open || !status->redis_connected)
-            fg_buffer_add_string(out, status->problem[0] == '\0' ? "starting" : status->problem);
-        else if (!status->catalogue_read)
-            fg_buffer_add_string(out, "the catalogue was not read yet");
-        else
-            fg_buffer_add_format(out, "%zu buckets are stopped", status->buckets_stopped);
+        if (status->buckets_stopped > 0)
+            fg_buffer_add_format(out, "%zu buckets are stopped; ", status->buckets_stopped);
+        if (status->problem[0] != '\0')
+            fg_buffer_add_string(out, status->problem);
+        else if (status->buckets_stopped == 0)
+            fg_buffer_add_string(out, "starting");
         fg_buffer_add_byte(out, '\n');
     }
     pthread_mutex_unlock(&status->lock);

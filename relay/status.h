@@ -42,9 +42,10 @@ void relay_status_close(struct relay_status *status);
 /* --- the delivery thread's half --------------------------------------------------------------------- */
 void relay_status_set_redis(struct relay_status *status, bool is_connected, const char *problem);
 void relay_status_set_sink(struct relay_status *status, bool is_open, const char *problem);
-/* Makes room for buckets that are new. False without memory. */
+/* The catalogue was read. Makes room for buckets that are new; false without memory. */
 bool relay_status_set_buckets(struct relay_status *status, const struct relay_bucket *buckets,
                               size_t count);
+void relay_status_miss_catalogue(struct relay_status *status, const char *problem);
 void relay_status_set_lease(struct relay_status *status, size_t index,
                             const struct relay_bucket *bucket);
 void relay_status_set_backlog(struct relay_status *status, size_t index,
