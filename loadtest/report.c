@@ -253,6 +253,7 @@ void fg_report_books(const struct fg_sale *sale, const struct fg_sku_units *unit
 {
     (void)fprintf(out, "\n  %-17s %10s %10s %10s %10s %10s %10s\n", "units of each SKU", "on sale",
                   "free", "sold", "told", "ledger", "database");
+    int64_t left = 0;
     for (size_t i = 0; i < fg_sale_sku_count(sale); i++) {
         (void)fprintf(out, "  %-17s", fg_sale_sku(sale, i)->sku);
         put_units(units[i].total, out);
@@ -262,7 +263,11 @@ void fg_report_books(const struct fg_sale *sale, const struct fg_sku_units *unit
         put_units((int64_t)units[i].units[FG_IN_LEDGER], out);
         put_units((int64_t)units[i].units[FG_IN_DATABASE], out);
         (void)putc('\n', out);
+        left += units[i].free > 0 ? units[i].free : 0;
     }
+    char text[FG_COUNT_TEXT_BYTES];
+    if (left > 0)
+        (void)fprintf(out, "  %s units found no buyer\n", fg_count_text((uint64_t)left, text));
 }
 
 static void put_finding(const struct fg_findings *findings, enum fg_finding kind, FILE *out)
