@@ -236,6 +236,8 @@ void stream_deliver_kept(struct fg_stream *stream)
         size_t length = ring->buffer_length[buffer] - stream->kept_offset;
         const char *bytes = buffer_bytes(ring, buffer) + stream->kept_offset;
         size_t taken = stream->calls->received(stream, bytes, length);
+        if (stream->state != OPEN)
+            break; /* closed inside the call, which gave every kept buffer back */
         if (taken < length) {
             stream->kept_offset = (uint16_t)(stream->kept_offset + taken);
             stream->flags |= PAUSED;
