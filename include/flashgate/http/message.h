@@ -46,7 +46,7 @@ struct fg_http_parser {
     /* The present line of head or trailers: its bytes so far, and whether the last was CR. */
     uint32_t line_bytes;
     bool after_cr, has_line, head_passed; /* has_line: a line came before it */
-    uint8_t problem; /* enum fg_problem, or 0 */
+    uint8_t problem;                      /* enum fg_problem, or 0 */
     struct fg_buffer arena;
 };
 
