@@ -25,9 +25,9 @@ class Stage:
         self.redises.append(server)
         return server.start()
 
-    def gateway(self, redis=None, start=True, extra=None, **options):
-        """A gateway; with a Redis of its own unless one is given."""
-        gateway = Gateway(self.folder / f"g{len(self.gateways)}", redis, extra, **options)
+    def gateway(self, on=None, start=True, extra=None, **options):
+        """A gateway; with an embedded Redis unless it is to work on another one."""
+        gateway = Gateway(self.folder / f"g{len(self.gateways)}", on, extra, **options)
         self.gateways.append(gateway)
         return gateway.start() if start else gateway
 
