@@ -95,6 +95,19 @@ local function last_entry(key)
     return not newest.err and newest[1] and newest[1][1] or ''
 end
 
+-- A ledger that ends before what a gateway has seen of it was restored from an older copy: the units of the
+-- lost orders would be sold again. The bucket is frozen, for good and for every gateway.
+local seen = ARGV[4]
+if state and state ~= 'frozen' and seen and seen ~= '' then
+    local newest = last_entry(orders_key)
+    local ms, seen_ms = sub(newest, 1, 13), sub(seen, 1, 13)
+    if ms < seen_ms or (ms == seen_ms and tonumber(sub(newest, 15)) < (tonumber(sub(seen, 15)) or 0)) then
+        call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
+        call('HSET', stock_key, 'state', 'frozen')
+        state = 'frozen'
+    end
+end
+
 -- What is stored and what the calendar says become one state; `ended` is final, then the opening counts.
 local closed -- nil while open: the word that refuses a purchase
 if state == 'open' or state == 'paused' or state == 'ended' then
