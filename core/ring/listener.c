@@ -44,15 +44,26 @@ enum fg_result fg_listener_start(struct fg_ring *ring, struct fg_listener *liste
     return FG_OK;
 }
 
+/* Its slot may soon be another listener's, which must not be armed in its place. */
+static void forget_stalled(struct fg_listener *listener)
+{
+    struct ring_slots *stalled = &listener->ring->stalled;
+    for (uint32_t i = 0; i < stalled->count; i++)
+        if (stalled->items[i] == listener->slot)
+            stalled->items[i] = stalled->items[--stalled->count]; /* it stands there once */
+}
+
 void fg_listener_stop(struct fg_listener *listener)
 {
     if (listener->is_stopping)
         return;
     listener->is_stopping = true;
-    if (listener->is_waiting)
+    if (listener->is_waiting) {
+        forget_stalled(listener);
         ring_list_add(&listener->ring->finished, listener->slot);
-    else
+    } else {
         ring_cancel_operation(listener->ring, RING_ACCEPT, listener->slot);
+    }
 }
 
 void listener_complete(struct fg_listener *listener, const struct io_uring_cqe *cqe)
