@@ -90,6 +90,8 @@ static void on_done(struct background_job *job)
         answer_json(task->request, task->answer);
     } else {
         enum fg_problem problem = problem_of(task->result);
+        if (problem == FG_PROBLEM_OUTCOME_UNKNOWN && task->request->parser.method == FG_HTTP_GET)
+            problem = FG_PROBLEM_BUSY; /* nothing was to be done, so nothing is unknown */
         uint32_t later = fg_problem_status(problem) == 503 ? LATER_S : 0;
         json_decref(task->answer);
         fg_http_refuse(task->request, problem, later, fg_text_of(task->error.text));
@@ -167,26 +169,30 @@ static void add_counters(json_t *to, const struct fg_stock_books *books)
     json_object_set_new(to, "sold", json_units(books->sold));
 }
 
-static json_t *json_sku(const struct fg_catalogue_sku *sku, const struct background_view *view)
+/* A bucket that is closed is shown so; a Redis that does not answer fails the task, at the first SKU. */
+static json_t *json_sku(struct task *task, const struct fg_catalogue_sku *sku,
+                        const struct background_view *view)
 {
     struct fg_stock_books books;
-    struct fg_error error;
     json_t *row = json_object();
     json_object_set_new(row, "sku", json_string(sku->sku));
     json_object_set_new(row, "bucket", json_integer(sku->terms.bucket));
     json_object_set_new(row, "epoch", json_string(sku->terms.epoch));
     json_object_set_new(row, "per_user", json_integer(sku->terms.per_user));
-    if (fg_stock_read(view->redis, sku, &books, &error) == FG_OK) {
+    enum fg_result result = fg_stock_read(view->redis, sku, &books, &task->error);
+    if (result == FG_OK) {
         json_object_set_new(row, "state", json_string(fg_sale_state_text(books.state)));
         add_counters(row, &books);
     } else {
         json_object_set_new(row, "state", json_string("closed"));
-        json_object_set_new(row, "problem", json_string(error.text));
+        json_object_set_new(row, "problem", json_string(task->error.text));
+        task->result = result == FG_REFUSED ? FG_OK : result;
     }
     return row;
 }
 
-static json_t *json_sale(const struct fg_catalogue_sale *sale, const struct background_view *view)
+static json_t *json_sale(struct task *task, const struct fg_catalogue_sale *sale,
+                         const struct background_view *view)
 {
     json_t *row = json_object(), *skus = json_array();
     json_object_set_new(row, "sale", json_string(sale->sale));
@@ -195,8 +201,8 @@ static json_t *json_sale(const struct fg_catalogue_sale *sale, const struct back
     json_object_set_new(row, "closes_at", json_time(sale->closes_ms));
     json_object_set_new(row, "hold", json_string(sale->hold));
     json_object_set_new(row, "late_payment", json_string("refuse"));
-    for (uint32_t i = 0; i < sale->sku_count; i++)
-        json_array_append_new(skus, json_sku(&sale->skus[i], view));
+    for (uint32_t i = 0; i < sale->sku_count && task->result == FG_OK; i++)
+        json_array_append_new(skus, json_sku(task, &sale->skus[i], view));
     json_object_set_new(row, "skus", skus);
     return row;
 }
@@ -211,7 +217,7 @@ static void answer_with_sale(struct task *task, const struct background_view *vi
             ? fg_catalogue_find_sale(catalogue, fg_text_of(task->sale))
             : NULL;
     if (sale != NULL)
-        json_object_set_new(answer, "sale", json_sale(sale, view));
+        json_object_set_new(answer, "sale", json_sale(task, sale, view));
     else if (task->result == FG_OK)
         task->result = fg_error_set(&task->error, FG_NOT_FOUND, "there is no sale %s", task->sale);
     fg_catalogue_release(&catalogue);
@@ -236,10 +242,9 @@ static const struct fg_catalogue_sale *find_sale(struct task *task,
 static void run_list(struct task *task, const struct background_view *view)
 {
     json_t *sales = json_array();
-    for (uint32_t i = 0; i < view->catalogue->sale_count; i++)
-        json_array_append_new(sales, json_sale(&view->catalogue->sales[i], view));
+    for (uint32_t i = 0; i < view->catalogue->sale_count && task->result == FG_OK; i++)
+        json_array_append_new(sales, json_sale(task, &view->catalogue->sales[i], view));
     task->answer = json_pack("{s:o}", "sales", sales);
-    task->result = FG_OK;
 }
 
 static void handle_list(struct fg_http_request *request, const struct fg_route_match *match)
@@ -254,7 +259,7 @@ static void run_show(struct task *task, const struct background_view *view)
 {
     const struct fg_catalogue_sale *sale = find_sale(task, view);
     if (sale != NULL)
-        task->answer = json_sale(sale, view);
+        task->answer = json_sale(task, sale, view);
 }
 
 static void handle_show(struct fg_http_request *request, const struct fg_route_match *match)
@@ -548,10 +553,11 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
         background_is_adopted(gateway->background), "problem", problem);
     uint64_t uptime_ns = fg_clock_steady_ns() - gateway->started_ns;
     json_t *answer = json_pack(
-        "{s:s, s:s, s:i, s:I, s:b, s:s, s:I, s:o, s:o}", "program", "flashgate", "version",
+        "{s:s, s:s, s:i, s:I, s:b, s:s, s:I, s:i, s:o, s:o}", "program", "flashgate", "version",
         FG_VERSION, "pid", (int)getpid(), "uptime_s", (json_int_t)(uptime_ns / FG_SECOND_IN_NS),
         "ready", is_ready, "why_not", why_not == NULL ? "" : why_not, "generation",
-        (json_int_t)atomic_load(&gateway->generation), "redis", redis, "workers", workers);
+        (json_int_t)atomic_load(&gateway->generation), "sales",
+        (int)atomic_load(&gateway->sale_count), "redis", redis, "workers", workers);
     answer_json(request, answer);
 }
 

@@ -152,6 +152,7 @@ static bool poll_catalogue(struct background *background, struct fg_error *error
         worker_publish(background->gateway->workers[i], newer);
     fg_catalogue_release(&background->catalogue);
     background->catalogue = newer;
+    atomic_store(&background->gateway->sale_count, newer->sale_count);
     atomic_store(&background->gateway->generation, newer->generation);
     return true;
 }
@@ -218,16 +219,23 @@ static void read_stock(struct background *background)
     background->stock_at += read;
 }
 
+/* Safety first: nothing may be sold from a catalogue before it is known. An unsafe Redis is still read, so that
+ * who has an order there gets it. */
 static void tick(struct background *background)
 {
-    struct fg_error error;
+    struct fg_error unsafe, unreachable;
     if (background->embedded != NULL)
         watch_embedded(background);
-    bool is_up = poll_catalogue(background, &error) && check_safety(background, &error);
-    set_flag(background, &background->gateway->is_redis_up, is_up || error.result == FG_REFUSED);
-    set_problem(background, is_up ? "" : error.text);
+    bool is_safe = check_safety(background, &unsafe);
+    bool is_up =
+        (is_safe || unsafe.result == FG_REFUSED) && poll_catalogue(background, &unreachable);
+    set_flag(background, &background->gateway->is_redis_up, is_up);
     if (is_up)
         read_stock(background);
+    if (!is_safe)
+        set_problem(background, unsafe.text);
+    else
+        set_problem(background, is_up ? "" : unreachable.text);
 }
 
 /* --- jobs ------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "flashgate/base/clock.h"
 
 #include "identity.h"
+#include "lookup.h"
 #include "order_json.h"
 #include "worker.h"
 
@@ -108,13 +109,15 @@ void orders_handle_one(struct fg_http_request *request, const struct fg_route_ma
         not_your_order(request);
         return;
     }
-    const struct fg_catalogue_sku *sku =
-        fg_catalogue_find_bucket(worker_catalogue(worker), id.bucket, &sale);
+    struct fg_catalogue *catalogue = lookup_catalogue(request);
+    if (catalogue == NULL)
+        return;
+    const struct fg_catalogue_sku *sku = fg_catalogue_find_bucket(catalogue, id.bucket, &sale);
     if (sku == NULL || strcmp(sku->terms.epoch, id.epoch) != 0) {
         not_your_order(request);
         return;
     }
-    context->catalogue = fg_catalogue_hold(worker_catalogue(worker));
+    context->catalogue = fg_catalogue_hold(catalogue);
     context->wanted = id.entry;
     search->bucket = id.bucket;
     memcpy(search->epoch, id.epoch, sizeof search->epoch);
@@ -178,11 +181,9 @@ void orders_handle_mine(struct fg_http_request *request, const struct fg_route_m
     start_context(context, request);
     if (!identity_of(request, &worker_gateway(worker)->options, &context->search.user))
         return;
-    context->sale = fg_catalogue_find_sale(worker_catalogue(worker), match->parameters[0]);
-    if (context->sale == NULL) {
-        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
+    context->sale = lookup_sale(request, match->parameters[0]);
+    if (context->sale == NULL)
         return;
-    }
     size_t bytes = SALE_BYTES + (size_t)context->sale->sku_count * FG_RECORDS_MAX * ORDER_BYTES;
     context->list = fg_buffer_over(malloc(bytes), bytes);
     if (context->list.at == NULL) {
@@ -260,12 +261,9 @@ static void add_sale(struct fg_buffer *body, const struct worker *worker,
 void orders_handle_sale(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct worker *worker = worker_of(request);
-    const struct fg_catalogue_sale *sale =
-        fg_catalogue_find_sale(worker_catalogue(worker), match->parameters[0]);
-    if (sale == NULL) {
-        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
+    const struct fg_catalogue_sale *sale = lookup_sale(request, match->parameters[0]);
+    if (sale == NULL)
         return;
-    }
     size_t bytes = SALE_BYTES + (size_t)sale->sku_count * SKU_BYTES;
     struct fg_buffer body = fg_buffer_over(malloc(bytes), bytes);
     if (body.at == NULL) {

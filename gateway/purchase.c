@@ -14,6 +14,7 @@
 
 #include "gateway_metrics.h"
 #include "identity.h"
+#include "lookup.h"
 #include "order_json.h"
 #include "order_request.h"
 #include "worker.h"
@@ -217,21 +218,6 @@ static bool read_body(struct fg_http_request *request, struct order_request *ord
     return false;
 }
 
-static const struct fg_catalogue_sale *find_sale(struct fg_http_request *request,
-                                                 struct fg_text name)
-{
-    const struct fg_catalogue_sale *sale = NULL;
-    if (!fg_name_is_valid(name)) {
-        fg_http_refuse(request, FG_PROBLEM_BAD_REQUEST, 0,
-                       FG_TEXT("the sale's name is not valid, expected 1-64 of A-Z a-z 0-9 . _ -"));
-        return NULL;
-    }
-    sale = fg_catalogue_find_sale(worker_catalogue(worker_of(request)), name);
-    if (sale == NULL)
-        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
-    return sale;
-}
-
 void purchase_handle(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct worker *worker = worker_of(request);
@@ -241,7 +227,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     context->request = request;
     if (!identity_of(request, &worker_gateway(worker)->options, &purchase->user))
         return;
-    const struct fg_catalogue_sale *sale = find_sale(request, match->parameters[0]);
+    const struct fg_catalogue_sale *sale = lookup_sale(request, match->parameters[0]);
     if (sale == NULL || !read_key(request, purchase) || !read_body(request, &order))
         return;
     const struct fg_catalogue_sku *sku = fg_catalogue_find_sku(sale, fg_text_of(order.sku));

@@ -43,6 +43,7 @@ struct worker {
     _Atomic(struct fg_catalogue *) incoming;
     _Atomic uint64_t generation;
     _Atomic bool has_ended;
+    bool has_catalogue; /* a first one was adopted */
 };
 
 /* --- inside the thread ------------------------------------------------------------------------------ */
@@ -57,6 +58,7 @@ static void adopt(struct worker *worker, struct fg_catalogue *catalogue)
                        FG_STRING_FIELD("sku", catalogue->sales[i].skus[j].sku));
     fg_catalogue_release(&worker->catalogue);
     worker->catalogue = catalogue;
+    worker->has_catalogue = true;
     fg_counter_set(&worker->generation, catalogue->generation);
 }
 
@@ -244,6 +246,11 @@ struct fg_inventory *worker_inventory(const struct worker *worker)
 struct fg_catalogue *worker_catalogue(const struct worker *worker)
 {
     return worker->catalogue;
+}
+
+bool worker_has_catalogue(const struct worker *worker)
+{
+    return worker->has_catalogue;
 }
 
 struct fg_metrics_block *worker_metrics(const struct worker *worker)

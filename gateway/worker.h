@@ -27,6 +27,7 @@ void worker_free(struct worker **worker); /* after worker_join */
 struct gateway *worker_gateway(const struct worker *worker);
 struct fg_inventory *worker_inventory(const struct worker *worker);
 struct fg_catalogue *worker_catalogue(const struct worker *worker); /* never NULL */
+bool worker_has_catalogue(const struct worker *worker); /* false until the first one came */
 struct fg_metrics_block *worker_metrics(const struct worker *worker);
 struct worker *worker_of(const struct fg_http_request *request);
 

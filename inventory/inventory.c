@@ -12,7 +12,11 @@
 #include "inventory-private.h"
 #include "purchase_script.h"
 
-enum { BUCKETS_MAX = 1 << 20, BUCKETS_LEAST = 64, SEARCHES_MAX = 4096 };
+enum {
+    BUCKETS_MAX = 1 << 20,
+    BUCKETS_LEAST = 64,
+    SEARCHES_MAX = 4096
+};
 
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
 {
@@ -49,8 +53,7 @@ static void on_link_ready(void *owner)
     fg_log(FG_LOG_INFO, "redis_link_ready", FG_NUMBER_FIELD("connected", 1));
 }
 
-enum fg_result fg_inventory_open(struct fg_ring *ring,
-                                 const struct fg_inventory_settings *settings,
+enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory_settings *settings,
                                  struct fg_inventory **inventory_r, struct fg_error *error)
 {
     struct fg_inventory *inventory = calloc(1, sizeof *inventory);
@@ -59,14 +62,14 @@ enum fg_result fg_inventory_open(struct fg_ring *ring,
     inventory->ring = ring;
     inventory->settings = *settings;
     inventory->counts.call_seconds = calloc(1, sizeof *inventory->counts.call_seconds);
-    struct fg_link_settings link = {.address = settings->address,
-                                    .user = settings->user,
-                                    .password = settings->password,
-                                    .timeout_ns = settings->timeout_ns,
-                                    .script = purchase_script,
-                                    .became_ready = on_link_ready,
-                                    .lost = on_link_lost,
-                                    .owner = inventory};
+    struct fg_link_settings link = { .address = settings->address,
+                                     .user = settings->user,
+                                     .password = settings->password,
+                                     .timeout_ns = settings->timeout_ns,
+                                     .script = purchase_script,
+                                     .became_ready = on_link_ready,
+                                     .lost = on_link_lost,
+                                     .owner = inventory };
     if (inventory->counts.call_seconds == NULL || !open_searches(inventory) ||
         fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
         free(inventory->counts.call_seconds);
@@ -111,7 +114,8 @@ bool fg_inventory_is_ready(const struct fg_inventory *inventory)
 /* Both tables at once: every bucket may be dirty. */
 static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
 {
-    uint32_t capacity = inventory->bucket_capacity == 0 ? BUCKETS_LEAST : inventory->bucket_capacity;
+    uint32_t capacity =
+        inventory->bucket_capacity == 0 ? BUCKETS_LEAST : inventory->bucket_capacity;
     while (capacity <= bucket)
         capacity *= 2;
     if (capacity == inventory->bucket_capacity)
@@ -182,9 +186,10 @@ void fg_inventory_flush(struct fg_inventory *inventory)
         bucket->is_dirty = false;
         bucket_flush(bucket);
     }
-    memmove(inventory->dirty, inventory->dirty + count,
-            (inventory->dirty_count - count) * sizeof(struct bucket *));
     inventory->dirty_count -= count;
+    if (inventory->dirty_count > 0)
+        memmove(inventory->dirty, inventory->dirty + count,
+                inventory->dirty_count * sizeof(struct bucket *));
     fg_link_flush(inventory->link);
 }
 
@@ -261,9 +266,9 @@ void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search 
     fg_resp_bulk(out, fg_text_of(key));
     fg_resp_bulk(out, FG_TEXT(""));
     fg_resp_bulk(out, search->user);
-    *asked = (struct search_call){
-        .call = {.replied = on_search_replied, .timed_out = on_search_timed_out},
-        .inventory = inventory,
-        .search = search};
+    *asked = (struct search_call){ .call = { .replied = on_search_replied,
+                                             .timed_out = on_search_timed_out },
+                                   .inventory = inventory,
+                                   .search = search };
     fg_link_commit(inventory->link, &asked->call);
 }

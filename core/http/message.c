@@ -29,8 +29,12 @@ static struct fg_text view(const struct fg_http_parser *parser, uint32_t at, uin
     return (struct fg_text){ parser->arena.at + at, length };
 }
 
+/* The header must leave the body its room. */
 static int add(struct fg_http_parser *parser, const char *bytes, size_t length)
 {
+    size_t header_maximum = parser->arena.capacity - parser->body_maximum;
+    if (length > header_maximum - parser->arena.length)
+        return refuse(parser, FG_PROBLEM_HEADERS_TOO_LARGE);
     fg_buffer_add(&parser->arena, bytes, length);
     return parser->arena.overflowed ? refuse(parser, FG_PROBLEM_HEADERS_TOO_LARGE) : 0;
 }

@@ -468,7 +468,7 @@ static void a_header_has_a_maximum(void **state)
     static char memory[REQUEST_BYTES];
     static struct reading reading;
     struct fg_buffer request = fg_buffer_over(memory, sizeof memory);
-    size_t fits = MEMORY_BYTES - strlen("/"
+    size_t fits = MEMORY_BYTES - BODY_MAXIMUM - strlen("/"
                                         "Host"
                                         "shop"
                                         "X");

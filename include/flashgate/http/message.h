@@ -50,7 +50,7 @@ struct fg_http_parser {
     struct fg_buffer arena;
 };
 
-/* `memory` holds target, fields and body; a body may have at most `body_maximum` bytes (and what fits). */
+/* `memory` holds target, fields and body: the last `body_maximum` bytes of it are the body's room. */
 void fg_http_parser_start(struct fg_http_parser *parser, void *memory, size_t memory_bytes,
                           uint32_t body_maximum);
 /* Reads up to the end of one message; returns how many bytes were taken. After it: `complete`, or
