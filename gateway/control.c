@@ -22,6 +22,7 @@
 #include "background.h"
 #include "gateway_metrics.h"
 #include "health.h"
+#include "listeners.h"
 #include "worker.h"
 
 enum {
@@ -172,7 +173,7 @@ static enum fg_result listen_on(struct fg_http_server *server, const struct fg_a
                                 const char *what, struct fg_error *error)
 {
     char text[FG_ADDRESS_TEXT_BYTES];
-    int fd = fg_listen(address, false, BACKLOG, error);
+    int fd = listen_patiently(address, BACKLOG, error);
     if (fd < 0)
         return error->result;
     fg_address_text(address, text);
@@ -195,14 +196,25 @@ static enum fg_result open_listeners(struct control *control, struct fg_error *e
     return result;
 }
 
+static void fill_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+}
+
+void control_block_signals(void)
+{
+    sigset_t set;
+    fill_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 static enum fg_result open_signals(struct control *control, struct fg_error *error)
 {
     sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        return fg_error_set(error, FG_UNREACHABLE, "cannot block signals");
+    fill_signals(&set);
     control->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (control->signal_fd < 0)
         return fg_error_set(error, FG_UNREACHABLE, "signalfd: %m");

@@ -8,7 +8,9 @@
 
 struct control;
 
-/* Blocks the signals it will read; call before any thread starts. Listens. */
+/* Those that the control thread will read; before any thread starts. */
+void control_block_signals(void);
+/* Listens; the signals are blocked. */
 enum fg_result control_open(struct gateway *gateway, struct control **control_r,
                             struct fg_error *error) FG_MUST_CHECK;
 struct fg_ring *control_ring(struct control *control);

@@ -135,9 +135,11 @@ static void stop_workers(struct gateway *gateway)
 static int run(struct gateway *gateway, const char *password)
 {
     struct fg_error error;
+    control_block_signals();
+    /* The folder's lock first: a second gateway of the same configuration is told so, not of a port in use. */
     if (make_state_folder(gateway, &error) != FG_OK ||
-        control_open(gateway, &gateway->control, &error) != FG_OK ||
         background_open(gateway, &gateway->background, &error) != FG_OK ||
+        control_open(gateway, &gateway->control, &error) != FG_OK ||
         start_workers(gateway, password, &error) != FG_OK ||
         background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {
         background_close(
