@@ -106,6 +106,17 @@ def test_a_second_gateway_on_the_same_folder(stage, shopper):
 
 
 @pytest.mark.sanitize
+def test_the_same_configuration_started_twice(stage, shopper):
+    """Ports and sockets are taken too, but what is said is what matters: a gateway runs on this folder."""
+    gateway = stage.gateway()
+    stage.sale({"8801": 5})
+    result = run("flashgate", "-c", gateway.file)
+    assert result.returncode == 2 and str(gateway.pid) in result.stderr, result
+    assert shopper("ann").buys("8801").is_bought
+    assert gateway.status()["pid"] == gateway.pid  # the admin socket is still its own
+
+
+@pytest.mark.sanitize
 def test_a_port_in_use(stage):
     gateway = stage.gateway()
     second = Gateway(stage.folder / "second", stage.redis())

@@ -8,7 +8,7 @@ import threading
 
 import redis
 
-from .http import Line
+from .http import Line, Lost
 from .programs import BINARIES, PATIENCE, PRESET, SLOWER, Program, free_port, until
 
 REDIS_SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory": "256mb", "maxmemory-policy": "noeviction"}
@@ -104,11 +104,25 @@ class Server(Program):
         finally:
             line.close()
 
+    def is_not_ready(self):
+        """It runs and says so: no traffic."""
+        assert self.is_running, f"{self.name} ended with {self.process.poll()}:\n{self.tail()}"
+        try:
+            return self.asks_metrics("/readyz").status == 503
+        except Lost:
+            return False
+
     def is_ready(self):
         assert self.is_running, f"{self.name} ended with {self.process.poll()}:\n{self.tail()}"
         try:
             return self.asks_metrics("/readyz").status == 200
         except Exception:
+            return False
+
+    def admin_is_up(self):
+        try:
+            return self.admin("GET", "/status").status == 200
+        except Lost:
             return False
 
     def metrics(self):

@@ -25,6 +25,11 @@ class Stage:
         self.redises.append(server)
         return server.start()
 
+    def redis_in(self, folder):
+        """A redis-server that works in somebody else's folder."""
+        self.redises.append(Redis(folder))
+        return self.redises[-1].start()
+
     def gateway(self, on=None, start=True, extra=None, **options):
         """A gateway; with an embedded Redis unless it is to work on another one."""
         gateway = Gateway(self.folder / f"g{len(self.gateways)}", on, extra, **options)
