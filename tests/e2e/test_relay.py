@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "inventory" / "scripts"
 PRESET = os.environ.get("FLASHGATE_PRESET", "release")
 BINARY = (ROOT / "build" / PRESET / "bin" / "flashgate-relay").resolve()
-SLOWER = 4 if PRESET in ("asan", "tsan") else 1
+SLOWER = 4 if PRESET in ("asan", "tsan") else 1  # sanitizers
 FOREVER = "9999999999999"
 
 
@@ -311,9 +311,11 @@ def new_relay(folder, server):
         return relays[-1]
 
     yield make
-    for relay in relays:
-        if relay.process is not None and relay.process.poll() is None:
+    for relay in [relay for relay in relays if relay.process is not None]:
+        if relay.process.poll() is None:
             relay.kill()
+        assert relay.process.returncode in (0, 130, -signal.SIGKILL), relay.log()[-2000:]
+        assert "Sanitizer" not in relay.log(), relay.log()[-5000:]
 
 
 def assert_every_order_exactly_once(shop, relay):
@@ -733,7 +735,7 @@ def test_a_second_signal_ends_it_at_once(shop, new_relay):
     with pytest.raises(subprocess.TimeoutExpired):
         relay.process.wait(0.3)
     relay.signal(signal.SIGINT)
-    assert relay.process.wait(1) == 130
+    assert relay.process.wait(2 * SLOWER) == 130
 
 
 def test_a_port_that_is_taken_is_said(shop, new_relay):
