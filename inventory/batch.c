@@ -126,7 +126,7 @@ static bool decode_order(const struct batch *batch, struct fg_text text, bool is
     item->answer = is_replay ? FG_ANSWER_REPLAYED : FG_ANSWER_BOUGHT;
     if (!is_replay) {
         item->state = expires_ms == 0 ? FG_ORDER_CONFIRMED : FG_ORDER_HELD;
-        return text.length == 0;
+        return text.at == NULL;
     }
     return text.length == 1 && fg_order_state_of_letter(text.at[0], &item->state);
 }
@@ -134,7 +134,7 @@ static bool decode_order(const struct batch *batch, struct fg_text text, bool is
 static bool decode_own(struct fg_text entries, struct fg_purchase *item)
 {
     item->own_count = 0;
-    while (entries.length > 0) {
+    while (entries.at != NULL) {
         if (item->own_count == FG_RECORDS_MAX ||
             !fg_ledger_entry_parse(fg_text_cut(&entries, ' '), &item->own[item->own_count++]))
             return false;
@@ -155,6 +155,8 @@ static bool decode_item(const struct batch *batch, struct fg_text text, struct f
         memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
         return decode_own(text, item);
     }
+    if (text.at != NULL) /* no other word is followed by anything */
+        return false;
     if (item->answer == FG_ANSWER_NONE) /* a look-up: refuse with what it was refused for */
         item->answer = item->refusal;
     return item->answer != FG_ANSWER_NONE;
