@@ -51,8 +51,8 @@ enum {
 };
 
 #define PAUSE_LEAST_NS FG_MS_IN_NS
-/* With very many buckets looks are spread out: Redis sees at most 2000 empty ones a second. */
-#define PAUSE_A_BUCKET_NS (FG_MS_IN_NS / 2)
+/* With very many buckets looks are spread out: Redis sees about 1000 empty ones a second at most. */
+#define PAUSE_A_BUCKET_NS FG_MS_IN_NS
 
 enum state {
     OPENING,
