@@ -208,6 +208,14 @@ class Crowd:
         except BaseException as error:  # told by stop()
             self.failures.append(error)
 
+    def has_sold(self, count, patience=60):
+        """Waits until shoppers know of so many different orders."""
+        deadline = time.monotonic() + patience
+        while len(self.stage.record.orders()) < count:
+            assert not self.failures, self.failures[0]
+            assert time.monotonic() < deadline, f"{len(self.stage.record.orders())} orders, expected {count}"
+            time.sleep(0.1)
+
     def has_bought(self, count, after=0.0, patience=60):
         """Waits until so many more purchases were acknowledged."""
         deadline = time.monotonic() + patience
