@@ -18,6 +18,7 @@
 enum {
     RING_ENTRIES = 4096,
     RECEIVE_BUFFERS = 4096,
+    LINK_BUFFERS = 128, /* Redis's replies never wait until shoppers' bytes are read */
     RECEIVE_BUFFER_BYTES = 2048,
     SPARE_SOCKETS = 64
 };
@@ -114,6 +115,7 @@ static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
     const struct gateway_options *options = &worker->gateway->options;
     struct fg_ring_settings ring = { .entries = RING_ENTRIES,
                                      .buffers = RECEIVE_BUFFERS,
+                                     .buffers_apart = LINK_BUFFERS,
                                      .buffer_bytes = RECEIVE_BUFFER_BYTES,
                                      .sockets = (unsigned)options->connections + SPARE_SOCKETS,
                                      .flush = on_flush,

@@ -42,6 +42,24 @@ struct ring_slots { /* a bounded list of slots, each at most once on it */
     uint32_t count;
 };
 
+/* A group of receive buffers, which the kernel takes from as bytes come. */
+struct ring_buffers {
+    struct io_uring_buf_ring *ring;
+    char *memory;
+    uint32_t *next; /* the chain of kept buffers */
+    uint32_t *length;
+    unsigned count;
+    uint32_t in_use; /* with the program, not the kernel */
+    uint32_t back;   /* given back in this turn, not yet published */
+    struct ring_slots starved; /* streams that wait for one of them */
+};
+
+enum {
+    RING_SHARED, /* the group of attached streams */
+    RING_APART,  /* …and of connected ones, where settings.buffers_apart says so */
+    RING_GROUPS
+};
+
 struct fg_ring {
     struct io_uring uring;
     struct fg_ring_settings settings;
@@ -53,17 +71,11 @@ struct fg_ring {
     struct ring_slot *slots;
     uint32_t free_slot;
     struct ring_slots resumed;  /* streams whose kept bytes may be delivered */
-    struct ring_slots starved;  /* streams that wait for receive buffers */
     struct ring_slots finished; /* objects whose terminal call is due */
     struct ring_slots stalled;  /* listeners that wait after EMFILE and the like */
     struct fg_timer stalled_retry;
 
-    struct io_uring_buf_ring *buffer_ring;
-    char *buffer_memory;
-    uint32_t *buffer_next; /* the chain of kept buffers */
-    uint32_t *buffer_length;
-    uint32_t buffers_in_use; /* with the program, not the kernel */
-    uint32_t buffers_back;   /* given back in this turn, not yet published */
+    struct ring_buffers buffers[RING_GROUPS];
 
     int wake_fd;
     uint64_t wake_value;
@@ -77,7 +89,7 @@ void ring_cancel_operation(struct fg_ring *ring, enum ring_operation operation, 
 uint32_t ring_slot_take(struct fg_ring *ring, enum ring_object kind, void *object);
 void ring_slot_give(struct fg_ring *ring, uint32_t slot);
 void ring_list_add(struct ring_slots *list, uint32_t slot);
-void ring_buffer_give(struct fg_ring *ring, uint32_t buffer);
+void ring_buffer_give(struct fg_ring *ring, unsigned group, uint32_t buffer);
 
 void listener_complete(struct fg_listener *listener, const struct io_uring_cqe *cqe);
 void listener_retry(struct fg_listener *listener);

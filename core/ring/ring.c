@@ -19,7 +19,6 @@
 #include "flashgate/base/log.h"
 
 enum {
-    BUFFER_GROUP = 1,
     COMPLETIONS_PER_ENTRY = 8,
     STALLED_RETRY_MS = 20,
 };
@@ -98,62 +97,85 @@ void ring_list_add(struct ring_slots *list, uint32_t slot)
 
 /* --- receive buffers -------------------------------------------------------------------------------- */
 
-void ring_buffer_give(struct fg_ring *ring, uint32_t buffer)
+void ring_buffer_give(struct fg_ring *ring, unsigned group, uint32_t buffer)
 {
+    struct ring_buffers *buffers = &ring->buffers[group];
     unsigned bytes = ring->settings.buffer_bytes;
-    io_uring_buf_ring_add(ring->buffer_ring, ring->buffer_memory + (size_t)buffer * bytes, bytes,
-                          (unsigned short)buffer, io_uring_buf_ring_mask(ring->settings.buffers),
-                          (int)ring->buffers_back);
-    ring->buffers_back++;
-    ring->buffers_in_use--;
+    io_uring_buf_ring_add(buffers->ring, buffers->memory + (size_t)buffer * bytes, bytes,
+                          (unsigned short)buffer, io_uring_buf_ring_mask(buffers->count),
+                          (int)buffers->back);
+    buffers->back++;
+    buffers->in_use--;
 }
 
 static void publish_buffers(struct fg_ring *ring)
 {
-    if (ring->buffers_back > 0) {
-        io_uring_buf_ring_advance(ring->buffer_ring, (int)ring->buffers_back);
-        ring->buffers_back = 0;
+    uint32_t in_use = 0;
+    for (unsigned group = 0; group < RING_GROUPS; group++) {
+        struct ring_buffers *buffers = &ring->buffers[group];
+        if (buffers->back > 0) {
+            io_uring_buf_ring_advance(buffers->ring, (int)buffers->back);
+            buffers->back = 0;
+        }
+        in_use += buffers->in_use;
     }
-    fg_counter_set(&ring->counts.buffers_in_use, ring->buffers_in_use);
+    fg_counter_set(&ring->counts.buffers_in_use, in_use);
 }
 
-static bool open_buffers(struct fg_ring *ring)
+static bool open_group(struct fg_ring *ring, unsigned group, unsigned count)
 {
-    unsigned count = ring->settings.buffers;
-    assert(count > 0 && count <= 32768 && (count & (count - 1)) == 0);
+    struct ring_buffers *buffers = &ring->buffers[group];
+    if (count == 0)
+        return true;
+    assert(count <= 32768 && (count & (count - 1)) == 0);
     void *entries = mmap(NULL, count * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE,
                          MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
     void *memory = mmap(NULL, (size_t)count * ring->settings.buffer_bytes, PROT_READ | PROT_WRITE,
                         MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-    ring->buffer_next = malloc(count * sizeof *ring->buffer_next);
-    ring->buffer_length = malloc(count * sizeof *ring->buffer_length);
-    ring->buffer_ring = entries == MAP_FAILED ? NULL : entries;
-    ring->buffer_memory = memory == MAP_FAILED ? NULL : memory;
-    if (ring->buffer_ring == NULL || ring->buffer_memory == NULL || ring->buffer_next == NULL ||
-        ring->buffer_length == NULL)
+    buffers->count = count;
+    buffers->next = malloc(count * sizeof *buffers->next);
+    buffers->length = malloc(count * sizeof *buffers->length);
+    buffers->starved.items = malloc(ring->settings.sockets * sizeof *buffers->starved.items);
+    buffers->ring = entries == MAP_FAILED ? NULL : entries;
+    buffers->memory = memory == MAP_FAILED ? NULL : memory;
+    if (buffers->ring == NULL || buffers->memory == NULL || buffers->next == NULL ||
+        buffers->length == NULL || buffers->starved.items == NULL)
         return false;
 
     struct io_uring_buf_reg registration = { .ring_addr = (uintptr_t)entries,
                                              .ring_entries = count,
-                                             .bgid = BUFFER_GROUP };
+                                             .bgid = (uint16_t)group };
     if (io_uring_register_buf_ring(&ring->uring, &registration, 0) != 0)
         return false;
-    io_uring_buf_ring_init(ring->buffer_ring);
-    ring->buffers_in_use = count;
+    io_uring_buf_ring_init(buffers->ring);
+    buffers->in_use = count;
     for (uint32_t buffer = 0; buffer < count; buffer++)
-        ring_buffer_give(ring, buffer);
-    publish_buffers(ring);
+        ring_buffer_give(ring, group, buffer);
     return true;
+}
+
+static bool open_buffers(struct fg_ring *ring)
+{
+    assert(ring->settings.buffers > 0);
+    bool is_open = open_group(ring, RING_SHARED, ring->settings.buffers) &&
+                   open_group(ring, RING_APART, ring->settings.buffers_apart);
+    if (is_open)
+        publish_buffers(ring);
+    return is_open;
 }
 
 static void close_buffers(struct fg_ring *ring)
 {
-    if (ring->buffer_ring != NULL)
-        munmap(ring->buffer_ring, ring->settings.buffers * sizeof(struct io_uring_buf));
-    if (ring->buffer_memory != NULL)
-        munmap(ring->buffer_memory, (size_t)ring->settings.buffers * ring->settings.buffer_bytes);
-    free(ring->buffer_next);
-    free(ring->buffer_length);
+    for (unsigned group = 0; group < RING_GROUPS; group++) {
+        struct ring_buffers *buffers = &ring->buffers[group];
+        if (buffers->ring != NULL)
+            munmap(buffers->ring, buffers->count * sizeof(struct io_uring_buf));
+        if (buffers->memory != NULL)
+            munmap(buffers->memory, (size_t)buffers->count * ring->settings.buffer_bytes);
+        free(buffers->next);
+        free(buffers->length);
+        free(buffers->starved.items);
+    }
 }
 
 /* --- opening and closing ---------------------------------------------------------------------------- */
@@ -217,8 +239,7 @@ static void retry_stalled(struct fg_timer *timer, uint64_t now_ns)
 static bool open_tables(struct fg_ring *ring)
 {
     uint32_t count = ring->settings.sockets;
-    struct ring_slots *lists[] = { &ring->resumed, &ring->starved, &ring->finished,
-                                   &ring->stalled };
+    struct ring_slots *lists[] = { &ring->resumed, &ring->finished, &ring->stalled };
     for (size_t i = 0; i < FG_COUNT_OF(lists); i++) {
         lists[i]->items = malloc(count * sizeof *lists[i]->items);
         if (lists[i]->items == NULL)
@@ -235,7 +256,6 @@ static bool open_tables(struct fg_ring *ring)
 static void free_ring(struct fg_ring *ring)
 {
     free(ring->resumed.items);
-    free(ring->starved.items);
     free(ring->finished.items);
     free(ring->stalled.items);
     free(ring->slots);
@@ -374,10 +394,16 @@ static void run_terminal_calls(struct fg_ring *ring)
     ring->finished.count = 0;
 }
 
+/* Streams wait for buffers of this group, and it has some. */
+static bool can_feed(const struct ring_buffers *buffers)
+{
+    return buffers->starved.count > 0 && buffers->in_use < buffers->count;
+}
+
 static bool has_work_left(const struct fg_ring *ring)
 {
     return ring->resumed.count > 0 || ring->finished.count > 0 ||
-           (ring->starved.count > 0 && ring->buffers_in_use < ring->settings.buffers);
+           can_feed(&ring->buffers[RING_SHARED]) || can_feed(&ring->buffers[RING_APART]);
 }
 
 void fg_ring_turn(struct fg_ring *ring, uint64_t maximum_wait_ns)
@@ -399,8 +425,9 @@ void fg_ring_turn(struct fg_ring *ring, uint64_t maximum_wait_ns)
     if (ring->settings.flush != NULL)
         ring->settings.flush(ring->settings.owner);
     publish_buffers(ring);
-    if (ring->starved.count > 0 && ring->buffers_in_use < ring->settings.buffers)
-        run_streams(ring, &ring->starved, stream_receive_again);
+    for (unsigned group = 0; group < RING_GROUPS; group++)
+        if (can_feed(&ring->buffers[group]))
+            run_streams(ring, &ring->buffers[group].starved, stream_receive_again);
     fg_timer_wheel_advance(&ring->timers, ring->now_ns);
     run_terminal_calls(ring);
 }

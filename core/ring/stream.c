@@ -48,7 +48,7 @@ static void arm_receive(struct fg_stream *stream)
     uint64_t user_data = sqe->user_data;
     io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = 1;
+    sqe->buf_group = stream->group;
     sqe->user_data = user_data;
     stream->flags |= RECEIVING;
     stream->operations++;
@@ -76,7 +76,8 @@ static bool start(struct fg_ring *ring, struct fg_stream *stream, int fd,
                                   .fd = fd,
                                   .kept_head = FG_RING_NONE,
                                   .kept_tail = FG_RING_NONE,
-                                  .state = (uint8_t)state };
+                                  .state = (uint8_t)state,
+                                  .group = RING_SHARED };
     return true;
 }
 
@@ -101,6 +102,8 @@ enum fg_result fg_stream_connect(struct fg_ring *ring, struct fg_stream *stream,
         return fg_error_set(error, FG_EXHAUSTED, "all %u sockets are in use",
                             ring->settings.sockets);
     }
+    if (ring->settings.buffers_apart > 0)
+        stream->group = RING_APART;
     struct io_uring_sqe *sqe = ring_sqe(ring, RING_CONNECT, stream->slot);
     uint64_t user_data = sqe->user_data;
     io_uring_prep_connect(sqe, fd, &address->socket.any, address->length);
@@ -112,15 +115,25 @@ enum fg_result fg_stream_connect(struct fg_ring *ring, struct fg_stream *stream,
 
 /* --- receiving -------------------------------------------------------------------------------------- */
 
+static struct ring_buffers *buffers_of(const struct fg_stream *stream)
+{
+    return &stream->ring->buffers[stream->group];
+}
+
+static void give_buffer(struct fg_stream *stream, uint32_t buffer)
+{
+    ring_buffer_give(stream->ring, stream->group, buffer);
+}
+
 static void keep(struct fg_stream *stream, uint32_t buffer, uint32_t length)
 {
-    struct fg_ring *ring = stream->ring;
-    ring->buffer_length[buffer] = length;
-    ring->buffer_next[buffer] = FG_RING_NONE;
+    struct ring_buffers *buffers = buffers_of(stream);
+    buffers->length[buffer] = length;
+    buffers->next[buffer] = FG_RING_NONE;
     if (stream->kept_head == FG_RING_NONE)
         stream->kept_head = buffer;
     else
-        ring->buffer_next[stream->kept_tail] = buffer;
+        buffers->next[stream->kept_tail] = buffer;
     stream->kept_tail = buffer;
 }
 
@@ -128,7 +141,7 @@ static bool keeps_many(const struct fg_stream *stream)
 {
     uint32_t buffer = stream->kept_head;
     for (int i = 1; i < KEPT_BEFORE_CANCEL && buffer != FG_RING_NONE; i++)
-        buffer = stream->ring->buffer_next[buffer];
+        buffer = buffers_of(stream)->next[buffer];
     return buffer != FG_RING_NONE;
 }
 
@@ -136,28 +149,27 @@ static void drop_kept(struct fg_stream *stream)
 {
     while (stream->kept_head != FG_RING_NONE) {
         uint32_t buffer = stream->kept_head;
-        stream->kept_head = stream->ring->buffer_next[buffer];
-        ring_buffer_give(stream->ring, buffer);
+        stream->kept_head = buffers_of(stream)->next[buffer];
+        give_buffer(stream, buffer);
     }
 }
 
-static const char *buffer_bytes(const struct fg_ring *ring, uint32_t buffer)
+static const char *buffer_bytes(const struct fg_stream *stream, uint32_t buffer)
 {
-    return ring->buffer_memory + (size_t)buffer * ring->settings.buffer_bytes;
+    return buffers_of(stream)->memory + (size_t)buffer * stream->ring->settings.buffer_bytes;
 }
 
 static void bytes_came(struct fg_stream *stream, uint32_t buffer, uint32_t length)
 {
-    struct fg_ring *ring = stream->ring;
-    ring->buffers_in_use++;
+    buffers_of(stream)->in_use++;
     if (stream->state == CLOSING) {
-        ring_buffer_give(ring, buffer);
+        give_buffer(stream, buffer);
         return;
     }
     if (stream->kept_head == FG_RING_NONE && !(stream->flags & PAUSED)) {
-        size_t taken = stream->calls->received(stream, buffer_bytes(ring, buffer), length);
+        size_t taken = stream->calls->received(stream, buffer_bytes(stream, buffer), length);
         if (taken == length || stream->state == CLOSING) {
-            ring_buffer_give(ring, buffer);
+            give_buffer(stream, buffer);
             return;
         }
         stream->flags |= PAUSED;
@@ -166,7 +178,7 @@ static void bytes_came(struct fg_stream *stream, uint32_t buffer, uint32_t lengt
     keep(stream, buffer, length);
     if (keeps_many(stream) && (stream->flags & (RECEIVING | CANCELLING)) == RECEIVING) {
         stream->flags |= CANCELLING;
-        ring_cancel_operation(ring, RING_RECEIVE, stream->slot);
+        ring_cancel_operation(stream->ring, RING_RECEIVE, stream->slot);
     }
 }
 
@@ -186,7 +198,7 @@ static void starve(struct fg_stream *stream)
     if (stream->state == CLOSING || (stream->flags & STARVED))
         return;
     stream->flags |= STARVED;
-    ring_list_add(&stream->ring->starved, stream->slot);
+    ring_list_add(&buffers_of(stream)->starved, stream->slot);
 }
 
 static void receive_complete(struct fg_stream *stream, const struct io_uring_cqe *cqe)
@@ -229,12 +241,12 @@ void fg_stream_resume(struct fg_stream *stream)
 /* Called by the ring after the completions: gives the kept bytes to the owner until it takes no more. */
 void stream_deliver_kept(struct fg_stream *stream)
 {
-    struct fg_ring *ring = stream->ring;
+    struct ring_buffers *buffers = buffers_of(stream);
     stream->flags &= (uint8_t) ~(RESUMED | PAUSED);
     while (stream->state == OPEN && stream->kept_head != FG_RING_NONE) {
         uint32_t buffer = stream->kept_head;
-        size_t length = ring->buffer_length[buffer] - stream->kept_offset;
-        const char *bytes = buffer_bytes(ring, buffer) + stream->kept_offset;
+        size_t length = buffers->length[buffer] - stream->kept_offset;
+        const char *bytes = buffer_bytes(stream, buffer) + stream->kept_offset;
         size_t taken = stream->calls->received(stream, bytes, length);
         if (stream->state != OPEN)
             break; /* closed inside the call, which gave every kept buffer back */
@@ -243,9 +255,9 @@ void stream_deliver_kept(struct fg_stream *stream)
             stream->flags |= PAUSED;
             break;
         }
-        stream->kept_head = ring->buffer_next[buffer];
+        stream->kept_head = buffers->next[buffer];
         stream->kept_offset = 0;
-        ring_buffer_give(ring, buffer);
+        give_buffer(stream, buffer);
     }
     if (stream->state == OPEN && !(stream->flags & PAUSED)) {
         if (stream->flags & END_KEPT)

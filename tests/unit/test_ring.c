@@ -23,6 +23,7 @@
 
 enum {
     BUFFERS = 8,
+    BUFFERS_APART = 2,
     BUFFER_BYTES = 64,
     SOCKETS = 64,
     STORY_BYTES = 64 << 10,
@@ -52,6 +53,7 @@ static int open_ring(void **state)
 {
     struct fg_ring_settings settings = { .entries = 64,
                                          .buffers = BUFFERS,
+                                         .buffers_apart = BUFFERS_APART,
                                          .buffer_bytes = BUFFER_BYTES,
                                          .sockets = SOCKETS,
                                          .flush = on_flush,
@@ -720,6 +722,36 @@ static void connections_are_made_over_loopback(void **state)
     close_door(&door);
 }
 
+/* Peers that are not heard out keep every buffer; who was called by us is heard all the same. */
+static void a_connected_stream_never_waits_for_the_others(void **state)
+{
+    struct fg_address address;
+    struct fg_error error;
+    struct door door;
+    struct party peers[BUFFERS], party;
+    int fds[BUFFERS];
+    (void)state;
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        fds[i] = meet(&peers[i]);
+        peers[i].most_taken = 0;
+        say(fds[i], "?", 1);
+    }
+    TURN_UNTIL(buffers_in_use() == BUFFERS);
+    open_door(&door, &address);
+    init_party(&party);
+    assert_int_equal(fg_stream_connect(fixture.ring, &party.stream, &address, &calls, &error),
+                     FG_OK);
+    TURN_UNTIL(party.connected == 1 && door.accepted == 1);
+    say(door.fds[0], "welcome", 7);
+    TURN_UNTIL(party.heard_bytes == 7);
+    part(&party);
+    close_door(&door);
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        close(fds[i]);
+        part(&peers[i]);
+    }
+}
+
 static void a_refused_connect_says_why(void **state)
 {
     struct fg_address address;
@@ -1113,6 +1145,7 @@ int main(void)
         ON_A_RING(more_peers_than_buffers_are_all_served),
         ON_A_RING(random_lives_leave_nothing_behind),
         ON_A_RING(connections_are_made_over_loopback),
+        ON_A_RING(a_connected_stream_never_waits_for_the_others),
         ON_A_RING(a_refused_connect_says_why),
         ON_A_RING(a_connect_may_be_given_up),
         ON_A_RING(a_stopped_listener_takes_who_is_queued),

@@ -27,6 +27,8 @@ struct fg_ring;
 struct fg_ring_settings {
     unsigned entries;           /* submission queue; the completion queue is 8 times as large */
     unsigned buffers;           /* receive buffers, a power of two, at most 32768 */
+    unsigned buffers_apart;     /* as many for connected streams alone, which then never wait for a
+                                   buffer because others keep theirs; 0: all streams share */
     unsigned buffer_bytes;      /* each */
     unsigned sockets;           /* listeners, streams and watches at once, at most 2^20 */
     void (*flush)(void *owner); /* once a turn, after all completions; may be NULL */
@@ -122,7 +124,7 @@ struct fg_stream {
     uint16_t kept_offset;          /* into the first of them */
     uint8_t state, flags;
     uint16_t operations; /* that the kernel still holds */
-    uint16_t reserved;
+    uint16_t group;      /* of receive buffers */
 };
 
 /* Takes a connected `fd` over and starts receiving. FG_EXHAUSTED when all sockets are in use (then the
