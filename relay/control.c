@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "audit.h"
@@ -36,7 +35,6 @@ enum {
     BODY_BYTES = 1024, /* nothing here reads one */
     LISTEN_BACKLOG = 64,
     AUDITS_WAITING = 8,
-    LISTEN_PATIENCE_MS = 2000,
     ADMIN_RETRY_MS = 1000,
     DRAIN_MS = 500,
     TURN_MS = 1000,
@@ -265,28 +263,13 @@ static enum fg_result listen_on(struct fg_http_server *server, const struct fg_a
     return fg_http_server_listen(server, fd, error);
 }
 
-/* The kernel takes the listeners of a killed program away a little after its end (its ring is torn down in the
- * background), so a relay that is started at once may still meet its predecessor's. */
-static enum fg_result listen_patiently(struct fg_http_server *server,
-                                       const struct fg_address *address, struct fg_error *error)
-{
-    uint64_t end_ns = fg_clock_steady_ns() + LISTEN_PATIENCE_MS * FG_MS_IN_NS;
-    const struct timespec pause = { .tv_nsec = 20 * (long)FG_MS_IN_NS };
-    enum fg_result result = listen_on(server, address, error);
-    while (result == FG_UNREACHABLE && fg_clock_steady_ns() < end_ns) {
-        nanosleep(&pause, NULL);
-        result = listen_on(server, address, error);
-    }
-    return result;
-}
-
 static enum fg_result listen_for_metrics(struct relay_control *control, struct fg_error *error)
 {
     struct fg_address address;
     if (!fg_address_parse(control->options->metrics_address, &address))
         return fg_error_set(error, FG_INVALID, "metrics: %s is not an address",
                             control->options->metrics_address);
-    enum fg_result result = listen_patiently(control->metrics_server, &address, error);
+    enum fg_result result = listen_on(control->metrics_server, &address, error);
     if (result != FG_OK)
         return fg_error_prefix(error, "metrics");
     fg_log(FG_LOG_INFO, "listening", FG_STRING_FIELD("for", "metrics"),
@@ -314,11 +297,25 @@ static void listen_for_admin(struct relay_control *control)
                  fg_clock_steady_ns() + ADMIN_RETRY_MS * FG_MS_IN_NS);
 }
 
+/* Listening waits a little for an address to become free, which is not for this thread to do every second. */
+static bool is_admin_taken(const struct relay_control *control)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_taken = fd >= 0 && connect(fd, &control->admin_address.socket.any,
+                                       control->admin_address.length) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_taken;
+}
+
 static void retry_admin(struct fg_timer *timer, uint64_t now_ns)
 {
     struct relay_control *control = FG_CONTAINER_OF(timer, struct relay_control, admin_retry);
-    (void)now_ns;
-    if (!control->is_stopping)
+    if (control->is_stopping)
+        return;
+    if (is_admin_taken(control))
+        fg_timer_set(fg_ring_timers(control->ring), timer, now_ns + ADMIN_RETRY_MS * FG_MS_IN_NS);
+    else
         listen_for_admin(control);
 }
 

@@ -215,11 +215,11 @@ void relay_status_add_json(struct relay_status *status, int64_t now_ms, struct f
     fg_buffer_add_format(out,
                          ",\"ready\":%s,\"redis_connected\":%s,\"sink_open\":%s"
                          ",\"delivered\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"backlog\":%" PRIu64
-                         ",\"oldest_age_s\":%.3f",
+                         ",\"oldest_age_s\":%" PRId64,
                          is_ready(status) ? "true" : "false",
                          status->redis_connected ? "true" : "false",
                          status->sink_open ? "true" : "false", status->delivered, status->batches,
-                         backlog.events, age_ms < 0 ? 0.0 : (double)age_ms / 1000);
+                         backlog.events, age_ms < 0 ? 0 : age_ms / 1000);
     add_member(out, "problem", status->problem);
     fg_buffer_add_string(out, ",\"buckets\":[");
     for (size_t index = 0; index < status->bucket_count; index++) {

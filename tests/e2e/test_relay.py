@@ -572,8 +572,14 @@ def test_a_file_that_may_not_grow_is_no_end(shop, new_relay):
     wait_until("the first event is acknowledged", lambda: relay.events() and shop.is_acknowledged())
     for n in range(40):
         shop.buy(1, *(f"user-{n}-{m}" for m in range(20)))
-    wait_until("not ready", lambda: relay.answer("/readyz")[0] == 503)
-    assert shop.pending(1) > 0
+    def is_stuck():
+        before = len(relay.events())
+        time.sleep(0.3)
+        return relay.answer("/readyz")[0] == 503 and len(relay.events()) == before and shop.pending(1) > 0
+
+    wait_until("nothing goes any more, and what was read is pending", is_stuck)
+    assert relay.process.poll() is None
+    assert len(relay.events()) < len(shop.ledger_events())
     resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert_every_order_exactly_once(shop, relay)
     wait_until("ready again", relay.is_ready)
