@@ -1,5 +1,6 @@
 /* json_memory.c - see json_memory.h. A thread's arena is a bump pointer: freeing gives nothing back, the
- * end of the document gives back all. */
+ * end of the document gives back all. What does not fit comes from the heap: jansson 2.14 must never be
+ * refused memory, for it does not see that its growing text buffer failed and then copies beyond it. */
 #include "json_memory.h"
 
 #include <assert.h>
@@ -31,7 +32,7 @@ static void *take(size_t bytes)
         return malloc(bytes);
     size_t rounded = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (rounded < bytes || rounded > ARENA_BYTES - arena.used)
-        return NULL;
+        return malloc(bytes);
     void *memory = arena.memory + arena.used;
     arena.used += rounded;
     return memory;

@@ -5,8 +5,8 @@
 
 /* Once, before any thread starts. */
 void json_memory_install(void);
-/* From here to json_memory_end this thread's JSON lives in its arena; too large a document is out of
- * memory. Not nested: asserted. */
+/* From here to json_memory_end this thread's JSON lives in its arena; what is too large for it lies on the
+ * heap. The document must be gone at the end. Not nested: asserted. */
 void json_memory_begin(void);
 void json_memory_end(void);
 
