@@ -257,9 +257,11 @@ static void on_sent(struct fg_stream *stream, int failure)
     struct fg_http_connection *connection = connection_of(stream);
     if (failure != 0)
         close_connection(connection);
+    else if (connection->state != ANSWERING) /* 100 Continue went out, or nobody is there any more */
+        return;
     else if (connection->answer_waits)
         send_answer(connection);
-    else if (connection->state == ANSWERING)
+    else
         answer_sent(connection);
 }
 
