@@ -127,6 +127,13 @@ static bool attach_request(struct fg_http_connection *connection)
     return true;
 }
 
+static void stop_waiting(struct fg_http_connection *connection)
+{
+    fg_list_remove(&connection->node);
+    fg_list_append(&connection->server->all, &connection->node);
+    connection->is_waiting = false;
+}
+
 static void give_request(struct fg_http_request *request)
 {
     struct fg_http_server *server = request->server;
@@ -138,9 +145,7 @@ static void give_request(struct fg_http_request *request)
     if (!fg_list_is_empty(&server->waiting)) {
         struct fg_http_connection *next =
             FG_CONTAINER_OF(server->waiting.next, struct fg_http_connection, node);
-        fg_list_remove(&next->node);
-        fg_list_append(&server->all, &next->node);
-        next->is_waiting = false;
+        stop_waiting(next);
         fg_stream_resume(&next->stream);
     }
 }
@@ -154,6 +159,8 @@ static void close_connection(struct fg_http_connection *connection)
     bool was_handling = connection->state == HANDLING;
     bool was_reading = connection->state == READING;
     move(connection, CLOSING);
+    if (connection->is_waiting) /* a request object must wake one that can take it */
+        stop_waiting(connection);
     if (was_handling) { /* the handler still has it, and will answer nobody */
         connection->request->connection = NULL;
         connection->request = NULL;
@@ -509,8 +516,8 @@ bool fg_http_server_is_drained(const struct fg_http_server *server)
 void fg_http_server_abort(struct fg_http_server *server)
 {
     fg_http_server_drain(server);
+    each_connection(&server->waiting, close_connection); /* first: none of them gets a request now */
     each_connection(&server->all, close_connection);
-    each_connection(&server->waiting, close_connection);
 }
 
 void fg_http_server_free(struct fg_http_server **server_p)
