@@ -9,9 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "flashgate/base/text.h"
+
+/* The kernel takes an io_uring down after its process has gone, and its sockets with it: the next program may
+ * find the address still in use for a moment. */
+enum {
+    IN_USE_TRIES = 50,
+    IN_USE_PAUSE_MS = 20
+};
 
 static const char unix_prefix[] = "unix:";
 
@@ -118,11 +126,20 @@ void fg_address_text(const struct fg_address *address, char text[FG_ADDRESS_TEXT
 /* Somebody may still answer on the file of a unix socket; only a dead one may be taken away. */
 static bool is_answered(const struct fg_address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answered = fd >= 0 && connect(fd, &address->socket.any, address->length) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* EAGAIN: somebody listens, and his queue is full. */
+    bool answered =
+        fd >= 0 && (connect(fd, &address->socket.any, address->length) == 0 || errno == EAGAIN);
     if (fd >= 0)
         close(fd);
     return answered;
+}
+
+/* FG_REFUSED tells fg_listen that waiting may help. */
+static enum fg_result in_use(struct fg_error *error, const char *text)
+{
+    return fg_error_set(error, FG_REFUSED, "cannot listen on %s: another program listens there",
+                        text);
 }
 
 static enum fg_result bind_and_listen(int fd, const struct fg_address *address, bool shared,
@@ -134,7 +151,7 @@ static enum fg_result bind_and_listen(int fd, const struct fg_address *address, 
     bool is_local = address->socket.any.sa_family == AF_UNIX;
     if (is_local) {
         if (is_answered(address))
-            return fg_error_set(error, FG_UNREACHABLE, "%s: another program listens there", text);
+            return in_use(error, text);
         unlink(address->socket.local.sun_path);
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -143,27 +160,46 @@ static enum fg_result bind_and_listen(int fd, const struct fg_address *address, 
         if (address->socket.any.sa_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     }
-    if (bind(fd, &address->socket.any, address->length) != 0)
+    bool is_bound = bind(fd, &address->socket.any, address->length) == 0;
+    if (!is_bound && errno == EADDRINUSE)
+        return in_use(error, text);
+    if (!is_bound)
         return fg_error_set(error, FG_UNREACHABLE, "cannot listen on %s: %s", text,
                             strerror(errno));
     if (is_local && chmod(address->socket.local.sun_path, 0700) != 0)
         return fg_error_set(error, FG_UNREACHABLE, "%s: chmod: %s", text, strerror(errno));
-    if (listen(fd, backlog) != 0)
+    bool listens = listen(fd, backlog) == 0;
+    if (!listens && errno == EADDRINUSE)
+        return in_use(error, text);
+    if (!listens)
         return fg_error_set(error, FG_UNREACHABLE, "cannot listen on %s: %s", text,
                             strerror(errno));
     return FG_OK;
 }
 
+static enum fg_result try_to_listen(const struct fg_address *address, bool shared, int backlog,
+                                    int *fd, struct fg_error *error)
+{
+    *fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0)
+        return fg_error_set(error, FG_UNREACHABLE, "no socket: %s", strerror(errno));
+    enum fg_result result = bind_and_listen(*fd, address, shared, backlog, error);
+    if (result != FG_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return result;
+}
+
 int fg_listen(const struct fg_address *address, bool shared, int backlog, struct fg_error *error)
 {
-    int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        fg_error_set(error, FG_UNREACHABLE, "no socket: %s", strerror(errno));
-        return -1;
+    const struct timespec pause = { .tv_nsec = IN_USE_PAUSE_MS * 1000000L };
+    int fd = -1;
+    for (int tries = 0; tries < IN_USE_TRIES; tries++) {
+        if (try_to_listen(address, shared, backlog, &fd, error) != FG_REFUSED)
+            return fd;
+        nanosleep(&pause, NULL);
     }
-    if (bind_and_listen(fd, address, shared, backlog, error) != FG_OK) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    error->result = FG_UNREACHABLE;
+    return -1;
 }
