@@ -71,7 +71,7 @@ print_stages() {
     printf '\n%s%5d s  in all\n' "$stage_report" "$SECONDS"
 }
 
-unit_tests() { ctest --preset "$1" --parallel "$(nproc)"; }
+unit_tests() { ctest --preset "$1" --parallel "$(nproc)" --timeout 120; }
 
 # What is shipped in conf/ must be what the programs accept.
 check_configs() {
