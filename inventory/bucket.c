@@ -83,7 +83,7 @@ static enum fg_answer refusal_by_terms(struct bucket *bucket, const struct fg_bu
 
 static bool filter_is_current(const struct bucket *bucket)
 {
-    return bucket->has_last && bucket->filter.capacity > 0 && !bucket->filter_failed &&
+    return bucket->has_last && !bucket->filter_failed &&
            fg_ledger_entry_compare(bucket->filter.upto, bucket->last) >= 0;
 }
 
@@ -400,6 +400,8 @@ static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *rep
     count_filter_users(bucket, before);
     if (entries == FILTER_PAGE)
         inventory_mark_dirty(bucket->inventory, bucket);
+    else
+        bucket->wants_filter = false; /* until the next refusal finds it behind */
 }
 
 void bucket_flush(struct bucket *bucket)
