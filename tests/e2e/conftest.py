@@ -14,6 +14,13 @@ def pytest_report_header():
     return f"programs under test: {BINARIES} ({PRESET})"
 
 
+def pytest_collection_modifyitems(config, items):
+    """The selection for sanitizers is a small one: what takes long is left to the release build."""
+    if PRESET in ("asan", "tsan"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

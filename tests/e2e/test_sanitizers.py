@@ -6,8 +6,8 @@ from flashgate.programs import PRESET, Program
 from flashgate.stage import Stage
 
 pytestmark = pytest.mark.sanitize
-FOUND_BY = {"leak": ["asan"], "behind": ["asan"], "overflow": ["asan"], "race": ["tsan"], "none": []}
-WORDS = {"leak": "LeakSanitizer", "behind": "AddressSanitizer", "overflow": "runtime error", "race": "ThreadSanitizer"}
+FOUND_BY = {"leak": ["asan"], "freed": ["asan", "tsan"], "overflow": ["asan"], "race": ["tsan"], "none": []}
+WORDS = {"leak": "LeakSanitizer", "freed": "heap-use-after-free", "overflow": "runtime error", "race": "ThreadSanitizer"}
 
 
 @pytest.mark.parametrize("fault", FOUND_BY)

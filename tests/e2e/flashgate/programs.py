@@ -18,14 +18,14 @@ PATIENCE = 20 * SLOWER  # seconds: ten times what anything here should take
 SANITIZERS = {
     # A report must end the program with a status no test takes for a good one.
     "ASAN_OPTIONS": "exitcode=99:detect_stack_use_after_return=1",
-    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "UBSAN_OPTIONS": "exitcode=99:print_stacktrace=1",
     "TSAN_OPTIONS": "exitcode=99:halt_on_error=1",
 }
 REPORT = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|Assertion .* failed")
 
 
 def environment():
-    return {**SANITIZERS, **os.environ}
+    return {**os.environ, **SANITIZERS}
 
 
 def until(condition, what, patience=PATIENCE, pause=0.01):

@@ -1,4 +1,4 @@
-/* planted.c - the faults that a sanitizer must find: a leak, a race, a read behind the end, an overflow. */
+/* planted.c - the faults that a sanitizer must find: a leak, a race, a read after free, an overflow. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +21,12 @@ static void leak(void)
     kept = NULL;
 }
 
-static int read_behind(int length)
+static int read_freed(void)
 {
     char *at = calloc(1, 16);
-    int byte = at[length];
+    kept = at;
     free(at);
-    return byte;
+    return ((volatile char *)kept)[3];
 }
 
 int main(int argc, char **argv)
@@ -40,8 +40,8 @@ int main(int argc, char **argv)
         pthread_create(&two, NULL, race, NULL);
         pthread_join(one, NULL);
         pthread_join(two, NULL);
-    } else if (strcmp(fault, "behind") == 0) {
-        return read_behind(argc + 14) != 0;
+    } else if (strcmp(fault, "freed") == 0) {
+        (void)read_freed();
     } else if (strcmp(fault, "overflow") == 0) {
         int large = 2147483647;
         large += argc;
