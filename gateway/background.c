@@ -40,6 +40,7 @@ struct background {
     pthread_t thread;
     bool runs;
     _Atomic bool is_stopping;
+    _Atomic bool is_adopted; /* the embedded server was found, not started; the control thread asks */
     int event_fd; /* readable: a job, or the stop */
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
     uint64_t restart_ns, restart_pause_ns;
@@ -106,6 +107,7 @@ static void watch_embedded(struct background *background)
         return;
     if (fg_embedded_start(background->embedded, start_patience_ns, &error) == FG_OK) {
         background->restart_pause_ns = restart_pause_least_ns;
+        atomic_store(&background->is_adopted, fg_embedded_was_adopted(background->embedded));
         fg_log(FG_LOG_INFO, "embedded_redis_restarted",
                FG_NUMBER_FIELD("pid", fg_embedded_pid(background->embedded)));
         return;
@@ -338,7 +340,7 @@ void background_each_stock(struct background *background,
 
 bool background_is_adopted(const struct background *background)
 {
-    return background->embedded != NULL && fg_embedded_was_adopted(background->embedded);
+    return atomic_load(&background->is_adopted);
 }
 
 /* --- opening and closing ---------------------------------------------------------------------------- */
@@ -352,6 +354,8 @@ static enum fg_result open_embedded(struct background *background, struct fg_err
                                              &background->embedded, error);
     if (result == FG_OK)
         result = fg_embedded_start(background->embedded, start_patience_ns, error);
+    atomic_store(&background->is_adopted,
+                 result == FG_OK && fg_embedded_was_adopted(background->embedded));
     if (result == FG_OK)
         fg_log(FG_LOG_INFO,
                fg_embedded_was_adopted(background->embedded) ? "embedded_redis_adopted"
