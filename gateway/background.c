@@ -40,8 +40,9 @@ struct background {
     pthread_t thread;
     bool runs;
     _Atomic bool is_stopping;
-    _Atomic bool is_adopted; /* the embedded server was found, not started; the control thread asks */
-    int event_fd; /* readable: a job, or the stop */
+    _Atomic bool
+        is_adopted; /* the embedded server was found, not started; the control thread asks */
+    int event_fd;   /* readable: a job, or the stop */
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
     uint64_t restart_ns, restart_pause_ns;
     uint32_t stock_at; /* where the next round of reading goes on */

@@ -7,7 +7,8 @@ const char *const fg_answer_words[] = {
 #define FG_ANSWER_WORD(name, word) word,
     FG_ANSWERS(FG_ANSWER_WORD)
 #undef FG_ANSWER_WORD
-        NULL};
+        NULL
+};
 
 const char *fg_answer_word(enum fg_answer answer)
 {
@@ -65,7 +66,7 @@ size_t batch_bytes(const struct batch *batch)
 void batch_encode(const struct batch *batch, const char *sha, const char *script,
                   struct fg_buffer *out)
 {
-    static const char *const names[] = {"stock", "buyers", "orders"};
+    static const char *const names[] = { "stock", "buyers", "orders" };
     char key[FG_REDIS_KEY_BYTES], packed_memory[3 + BATCH_ITEMS * BATCH_ITEM_BYTES];
     char known_memory[32];
     struct fg_buffer packed = fg_buffer_over(packed_memory, sizeof packed_memory);
@@ -76,13 +77,14 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
 
     fg_resp_array(out, 10);
     fg_resp_bulk(out, sha != NULL ? FG_TEXT("EVALSHA") : FG_TEXT("EVAL"));
-    fg_resp_bulk(out, sha != NULL ? (struct fg_text){sha, FG_SCRIPT_SHA_BYTES} : fg_text_of(script));
+    fg_resp_bulk(out,
+                 sha != NULL ? (struct fg_text){ sha, FG_SCRIPT_SHA_BYTES } : fg_text_of(script));
     fg_resp_bulk(out, FG_TEXT("3"));
     for (size_t i = 0; i < FG_COUNT_OF(names); i++) {
         fg_bucket_key(key, batch->bucket, names[i]);
         fg_resp_bulk(out, fg_text_of(key));
     }
-    fg_resp_bulk(out, (struct fg_text){batch->epoch, FG_EPOCH_BYTES});
+    fg_resp_bulk(out, (struct fg_text){ batch->epoch, FG_EPOCH_BYTES });
     fg_resp_bulk_decimal(out, (uint64_t)batch->deadline_ms);
     fg_resp_bulk(out, fg_buffer_text(&packed));
     fg_resp_bulk(out, fg_buffer_text(&known));
@@ -92,7 +94,9 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
 
 static bool decode_state(struct fg_text word, enum batch_state *state)
 {
-    static const char *const words[] = {"open", "paused", "ended", "not_started", "frozen", "late"};
+    static const char *const words[] = {
+        "open", "paused", "ended", "not_started", "frozen", "late"
+    };
     for (size_t i = 0; i < FG_COUNT_OF(words); i++)
         if (fg_text_equal(word, fg_text_of(words[i]))) {
             *state = (enum batch_state)i;
@@ -145,7 +149,7 @@ static bool decode_own(struct fg_text entries, struct fg_purchase *item)
 static bool decode_item(const struct batch *batch, struct fg_text text, struct fg_purchase *item)
 {
     if (text.length > 1 && (text.at[0] == '+' || text.at[0] == '='))
-        return decode_order(batch, (struct fg_text){text.at + 1, text.length - 1},
+        return decode_order(batch, (struct fg_text){ text.at + 1, text.length - 1 },
                             text.at[0] == '=', item);
     struct fg_text word = fg_text_cut(&text, ' ');
     if (!decode_word(word, &item->answer))
@@ -164,7 +168,9 @@ static bool decode_item(const struct batch *batch, struct fg_text text, struct f
 
 bool batch_decode(struct batch *batch, const struct fg_reply *reply, struct batch_reply *head)
 {
-    enum { HEAD = 5 }; /* the array's own node, then now, free, state, last id */
+    enum {
+        HEAD = 5
+    }; /* the array's own node, then now, free, state, last id */
     if (reply->count < HEAD || reply->nodes[0].type != FG_REPLY_ARRAY ||
         !fg_reply_is(reply, 1, FG_REPLY_INTEGER) || !fg_reply_is(reply, 2, FG_REPLY_INTEGER) ||
         !decode_state(fg_reply_text(reply, 3), &head->state))

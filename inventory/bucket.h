@@ -19,15 +19,19 @@
 #include "filter.h"
 #include "latch.h"
 
-enum { WAITING_MAX = 16384, FILTER_PAGE = 512, BATCH_USUAL = 32 };
+enum {
+    WAITING_MAX = 16384,
+    FILTER_PAGE = 512,
+    BATCH_USUAL = 32
+};
 #define KNOWLEDGE_NS LATCH_LAPSE_NS
 
 struct bucket {
     struct fg_inventory *inventory;
     uint32_t number;
     char epoch[FG_EPOCH_BYTES + 1]; /* as the catalogue last said */
-    bool is_dirty;   /* on the inventory's list for the next flush */
-    bool is_blocked; /* the call in flight timed out */
+    bool is_dirty;                  /* on the inventory's list for the next flush */
+    bool is_blocked;                /* the call in flight timed out */
     bool is_in_flight, probes, resent;
 
     struct fg_purchase *waiting, **waiting_last;
@@ -39,10 +43,10 @@ struct bucket {
     enum fg_sale_state known_state; /* as the catalogue last said… */
     uint64_t state_since_ns;        /* …since */
 
-    bool has_last;                  /* the ledger's newest entry known, … */
+    bool has_last; /* the ledger's newest entry known, … */
     struct fg_ledger_entry last;
-    uint64_t last_known_ns;         /* …from a call sent then, … */
-    int64_t last_redis_ms;          /* …or by Redis's clock */
+    uint64_t last_known_ns; /* …from a call sent then, … */
+    int64_t last_redis_ms;  /* …or by Redis's clock */
 
     struct filter filter;
     struct fg_link_call filter_call;

@@ -6,17 +6,19 @@
 
 #include "flashgate/base/hash.h"
 
-enum { CAPACITY_LEAST = 1024 };
+enum {
+    CAPACITY_LEAST = 1024
+};
 
 void filter_init(struct filter *filter, uint64_t seed, size_t maximum)
 {
-    *filter = (struct filter){.seed = seed, .maximum = maximum};
+    *filter = (struct filter){ .seed = seed, .maximum = maximum };
 }
 
 void filter_close(struct filter *filter)
 {
     free(filter->slots);
-    *filter = (struct filter){0};
+    *filter = (struct filter){ 0 };
 }
 
 static uint64_t hash_of(const struct filter *filter, struct fg_text user)

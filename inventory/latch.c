@@ -3,7 +3,7 @@
 
 void latch_init(struct latch *latch)
 {
-    *latch = (struct latch){.free_units = -1};
+    *latch = (struct latch){ .free_units = -1 };
 }
 
 enum latch_verdict latch_ask(struct latch *latch, uint32_t quantity, uint64_t now_ns)

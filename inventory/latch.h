@@ -15,8 +15,8 @@
 #define LATCH_LAPSE_NS (200 * FG_MS_IN_NS)
 
 struct latch {
-    int64_t free_units;  /* as the newest reply said; -1: unknown, everything passes */
-    uint64_t known_ns;   /* when the call that told was sent: never later than the truth */
+    int64_t free_units; /* as the newest reply said; -1: unknown, everything passes */
+    uint64_t known_ns;  /* when the call that told was sent: never later than the truth */
     bool is_probing;
 };
 

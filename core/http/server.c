@@ -51,7 +51,7 @@ struct fg_http_connection {
     struct fg_http_server *server;
     struct fg_http_request *request;
     uint8_t state;
-    uint8_t note; /* the handler's */
+    uint8_t note;      /* the handler's */
     bool is_waiting;   /* paused, because all request objects are in use */
     bool is_fresh;     /* nothing was received yet */
     bool peer_ended;   /* answer what is being handled, then close */
@@ -264,7 +264,8 @@ static void on_sent(struct fg_stream *stream, int failure)
     struct fg_http_connection *connection = connection_of(stream);
     if (failure != 0)
         close_connection(connection);
-    else if (connection->state != ANSWERING) /* 100 Continue went out, or nobody is there any more */
+    else if (connection->state !=
+             ANSWERING) /* 100 Continue went out, or nobody is there any more */
         return;
     else if (connection->answer_waits)
         send_answer(connection);
@@ -516,7 +517,8 @@ bool fg_http_server_is_drained(const struct fg_http_server *server)
 void fg_http_server_abort(struct fg_http_server *server)
 {
     fg_http_server_drain(server);
-    each_connection(&server->waiting, close_connection); /* first: none of them gets a request now */
+    each_connection(&server->waiting,
+                    close_connection); /* first: none of them gets a request now */
     each_connection(&server->all, close_connection);
 }
 

@@ -49,8 +49,8 @@ struct ring_buffers {
     uint32_t *next; /* the chain of kept buffers */
     uint32_t *length;
     unsigned count;
-    uint32_t in_use; /* with the program, not the kernel */
-    uint32_t back;   /* given back in this turn, not yet published */
+    uint32_t in_use;           /* with the program, not the kernel */
+    uint32_t back;             /* given back in this turn, not yet published */
     struct ring_slots starved; /* streams that wait for one of them */
 };
 

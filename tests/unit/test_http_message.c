@@ -468,10 +468,11 @@ static void a_header_has_a_maximum(void **state)
     static char memory[REQUEST_BYTES];
     static struct reading reading;
     struct fg_buffer request = fg_buffer_over(memory, sizeof memory);
-    size_t fits = MEMORY_BYTES - BODY_MAXIMUM - strlen("/"
-                                        "Host"
-                                        "shop"
-                                        "X");
+    size_t fits = MEMORY_BYTES - BODY_MAXIMUM -
+                  strlen("/"
+                         "Host"
+                         "shop"
+                         "X");
     (void)state;
     struct fg_text largest = long_request(&request, 1, fits);
     start(&reading);

@@ -21,8 +21,16 @@ enum {
 static const char *const codes[] = { "201", "409", NULL };
 static const struct fg_metric families[] = {
     [REQUESTS] = { "flashgate_requests_total", FG_COUNTER, "Requests by code.", "code", codes },
-    [CONNECTIONS] = { .name = "flashgate_connections", .type = FG_GAUGE, .help = "Open \\ now.\nHere.", .label = NULL, .values = NULL },
-    [CALLS] = { .name = "flashgate_call_seconds", .type = FG_HISTOGRAM, .help = "Calls.", .label = NULL, .values = NULL },
+    [CONNECTIONS] = { .name = "flashgate_connections",
+                      .type = FG_GAUGE,
+                      .help = "Open \\ now.\nHere.",
+                      .label = NULL,
+                      .values = NULL },
+    [CALLS] = { .name = "flashgate_call_seconds",
+                .type = FG_HISTOGRAM,
+                .help = "Calls.",
+                .label = NULL,
+                .values = NULL },
     [STOCK] = { "flashgate_stock", FG_GAUGE, "Units by SKU.", "sku", NULL },
 };
 

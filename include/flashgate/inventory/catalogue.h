@@ -24,7 +24,8 @@ struct fg_catalogue_sale {
     char sale[FG_NAME_BYTES + 1];
     char hold[24];
     int64_t opens_ms, closes_ms;
-    enum fg_sale_state state; /* the SKUs' terms repeat it, for the purchase path; frozen is a SKU's own */
+    enum fg_sale_state
+        state; /* the SKUs' terms repeat it, for the purchase path; frozen is a SKU's own */
     struct fg_catalogue_sku *skus;
     uint32_t sku_count;
 };
@@ -67,10 +68,10 @@ enum fg_result fg_sale_set_state(struct fg_redis *redis, const char *sale, enum 
                                  enum fg_sale_state *was_r, struct fg_error *error) FG_MUST_CHECK;
 const char *fg_sale_state_text(enum fg_sale_state state); /* "open" … */
 
-struct fg_stock_books { /* one cut through one bucket */
-    uint64_t total, free_units, held, sold; /* the counters */
+struct fg_stock_books {                              /* one cut through one bucket */
+    uint64_t total, free_units, held, sold;          /* the counters */
     uint64_t ledger_total, ledger_held, ledger_sold; /* the ledger, summed to the same entry */
-    uint64_t buyers_held, buyers_sold;      /* the users' records */
+    uint64_t buyers_held, buyers_sold;               /* the users' records */
     enum fg_sale_state state;
     bool audited; /* the ledger and the buyers were read too */
 };

@@ -25,7 +25,8 @@ enum fg_result fg_embedded_start(struct fg_embedded *embedded, uint64_t patience
                                  struct fg_error *error) FG_MUST_CHECK;
 pid_t fg_embedded_pid(const struct fg_embedded *embedded); /* 0: not running */
 bool fg_embedded_was_adopted(const struct fg_embedded *embedded);
-int fg_embedded_pidfd(const struct fg_embedded *embedded); /* readable when the server has died; -1 */
+int fg_embedded_pidfd(
+    const struct fg_embedded *embedded); /* readable when the server has died; -1 */
 /* After its death was seen: reaps it, says how it ended. Then fg_embedded_start again. */
 void fg_embedded_died(struct fg_embedded *embedded, char *how, size_t how_bytes);
 /* SHUTDOWN, and waits bounded; SIGKILL only if it does not end in time. */

@@ -11,20 +11,20 @@
 #include "flashgate/inventory/names.h"
 
 /* X(name in C, the script's word and the metrics' outcome) */
-#define FG_ANSWERS(X)                                                                              \
-    X(BOUGHT, "bought")                                                                            \
-    X(REPLAYED, "replayed")                                                                        \
-    X(NONE, "none") /* a look-up found no order; never leaves the inventory */                     \
-    X(SOLD_OUT, "sold_out")                                                                        \
-    X(LIMIT_REACHED, "limit_reached")                                                              \
-    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")                                                \
-    X(BAD_QUANTITY, "bad_quantity")                                                                \
-    X(NOT_STARTED, "not_started")                                                                  \
-    X(PAUSED, "paused")                                                                            \
-    X(ENDED, "ended")                                                                              \
-    X(FROZEN, "frozen")                                                                            \
-    X(QUEUE_FULL, "queue_full")                                                                    \
-    X(BUSY, "busy")                       /* not sent, or refused by Redis before any write */     \
+#define FG_ANSWERS(X)                                                                          \
+    X(BOUGHT, "bought")                                                                        \
+    X(REPLAYED, "replayed")                                                                    \
+    X(NONE, "none") /* a look-up found no order; never leaves the inventory */                 \
+    X(SOLD_OUT, "sold_out")                                                                    \
+    X(LIMIT_REACHED, "limit_reached")                                                          \
+    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")                                            \
+    X(BAD_QUANTITY, "bad_quantity")                                                            \
+    X(NOT_STARTED, "not_started")                                                              \
+    X(PAUSED, "paused")                                                                        \
+    X(ENDED, "ended")                                                                          \
+    X(FROZEN, "frozen")                                                                        \
+    X(QUEUE_FULL, "queue_full")                                                                \
+    X(BUSY, "busy")                       /* not sent, or refused by Redis before any write */ \
     X(OUTCOME_UNKNOWN, "outcome_unknown") /* sent, and no reply */
 
 enum fg_answer {
@@ -47,17 +47,18 @@ struct fg_purchase {
 
     /* Out: valid in `answered`. */
     enum fg_answer answer;
-    struct fg_order_id order;   /* BOUGHT, REPLAYED */
-    int64_t expires_ms;         /* BOUGHT, REPLAYED: 0 never */
-    enum fg_order_state state;  /* REPLAYED: the order's state today */
+    struct fg_order_id order;                   /* BOUGHT, REPLAYED */
+    int64_t expires_ms;                         /* BOUGHT, REPLAYED: 0 never */
+    enum fg_order_state state;                  /* REPLAYED: the order's state today */
     struct fg_ledger_entry own[FG_RECORDS_MAX]; /* LIMIT_REACHED: the caller's orders */
     unsigned own_count;
-    uint64_t retry_after_ns;    /* OUTCOME_UNKNOWN, BUSY: not before */
-    bool asked_redis;           /* the answer came from the script, not from memory */
+    uint64_t retry_after_ns; /* OUTCOME_UNKNOWN, BUSY: not before */
+    bool asked_redis;        /* the answer came from the script, not from memory */
 
     /* The inventory's own while the purchase is under way. */
     struct fg_purchase *next;
-    enum fg_answer refusal; /* NONE: buy. Else only look, and refuse with this if nothing is found */
+    enum fg_answer
+        refusal; /* NONE: buy. Else only look, and refuse with this if nothing is found */
     uint64_t queued_ns;
 };
 

@@ -11,7 +11,10 @@
 #include "flashgate/base/config.h"
 #include "flashgate/base/error.h"
 
-enum fg_data_loss { FG_LOSE_NOTHING, FG_LOSE_A_SECOND }; /* appendfsync always | everysec */
+enum fg_data_loss {
+    FG_LOSE_NOTHING,
+    FG_LOSE_A_SECOND
+}; /* appendfsync always | everysec */
 
 /* The `redis` option of every program's config, as the config reader fills it. */
 struct fg_redis_settings {
@@ -76,8 +79,7 @@ enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, ui
 
 /* Refuses, by the setting's name and the value it needs, a server that could lose or forget orders:
  * appendonly, appendfsync, maxmemory-policy. */
-enum fg_result fg_redis_check_safety(struct fg_redis *redis,
-                                     struct fg_error *error) FG_MUST_CHECK;
+enum fg_result fg_redis_check_safety(struct fg_redis *redis, struct fg_error *error) FG_MUST_CHECK;
 /* used_memory in parts per million of maxmemory; 0 when there is no maxmemory. */
 enum fg_result fg_redis_memory(struct fg_redis *redis, uint64_t *used_ppm_r,
                                struct fg_error *error) FG_MUST_CHECK;

@@ -10,7 +10,10 @@
 #include "flashgate/base/error.h"
 #include "flashgate/inventory/names.h"
 
-enum { FG_SALE_SKUS = 1024, FG_STOCK_MAX = 1000000000 };
+enum {
+    FG_SALE_SKUS = 1024,
+    FG_STOCK_MAX = 1000000000
+};
 
 struct fg_sku_definition {
     char *sku;

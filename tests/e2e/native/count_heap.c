@@ -13,7 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ROWS = 512, EARLY_BYTES = 1 << 16 };
+enum {
+    ROWS = 512,
+    EARLY_BYTES = 1 << 16
+};
 
 struct row {
     _Atomic uint64_t thread, calls;
