@@ -15,6 +15,7 @@ enum {
     /* What an item takes at most: user, digest and quantity with their MessagePack heads. */
     BATCH_ITEM_BYTES = FG_USER_BYTES + 2 + FG_DIGEST_BYTES + 1 + 5,
     BATCH_HEAD_BYTES = 512,
+    BATCH_BYTES_MOST = BATCH_HEAD_BYTES + BATCH_ITEMS * BATCH_ITEM_BYTES,
 };
 
 struct batch {

@@ -178,7 +178,7 @@ static void take_batch(struct bucket *bucket)
     fg_counter_add(&bucket->inventory->counts.queued, (uint64_t)0 - batch->count);
 }
 
-/* False when the link has no room now: tried again in the next turn. */
+/* False when the link has no room now. */
 static bool send_batch(struct bucket *bucket, bool whole_script)
 {
     struct fg_inventory *inventory = bucket->inventory;
@@ -411,13 +411,15 @@ void bucket_flush(struct bucket *bucket)
         return;
     }
     if (bucket->waiting_count > 0 && !bucket->is_in_flight) {
+        if (fg_link_begin(bucket->inventory->link, BATCH_BYTES_MOST) == NULL) {
+            inventory_mark_dirty(bucket->inventory, bucket); /* full: in the next turn */
+            return;
+        }
         take_batch(bucket);
         bucket->is_in_flight = true;
         fg_counter_add(&bucket->inventory->counts.in_flight, 1);
-        if (!send_batch(bucket, false)) {
-            answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
-            end_call(bucket);
-        }
+        bool is_sent = send_batch(bucket, false);
+        assert(is_sent);
     }
     if (bucket->wants_filter && !bucket->filter_in_flight && !bucket->filter_failed &&
         !filter_is_current(bucket))

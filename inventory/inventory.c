@@ -111,7 +111,7 @@ bool fg_inventory_is_ready(const struct fg_inventory *inventory)
     return fg_link_is_ready(inventory->link);
 }
 
-/* Both tables at once: every bucket may be dirty. */
+/* Both tables at once: every bucket may be dirty, and while they are flushed be marked for the next turn too. */
 static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
 {
     uint32_t capacity =
@@ -121,7 +121,7 @@ static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
     if (capacity == inventory->bucket_capacity)
         return true;
     struct bucket **buckets = calloc(capacity, sizeof(struct bucket *));
-    struct bucket **dirty = calloc(capacity, sizeof(struct bucket *));
+    struct bucket **dirty = calloc(2 * (size_t)capacity, sizeof(struct bucket *));
     if (buckets == NULL || dirty == NULL) {
         free(buckets);
         free(dirty);
