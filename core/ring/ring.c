@@ -387,7 +387,7 @@ static void run_terminal_calls(struct fg_ring *ring)
             watch_finish(slot->object);
             break;
         case RING_FREE:
-            assert(!"a terminal call came twice");
+            assert(false && "a terminal call came twice");
             break;
         }
     }
