@@ -197,9 +197,12 @@ static void answer_audits(struct relay_control *control)
     control->audits_waiting_count = 0;
 }
 
+/* A delivery's last wake may come while the control is being closed, when there is no audit any more. */
 static void woken(void *owner)
 {
-    answer_audits(owner);
+    struct relay_control *control = owner;
+    if (control->audit != NULL)
+        answer_audits(control);
 }
 
 void relay_control_wake(void *control)

@@ -712,6 +712,20 @@ def test_sigterm_finishes_and_gives_the_leases_back(shop, new_relay):
     assert_every_order_exactly_once(shop, relay)
 
 
+@pytest.mark.parametrize("crowded", [True, False], ids=["busy", "idle"])
+def test_it_can_be_stopped_at_any_moment(shop, new_relay, crowded):
+    shop.open(1)
+    relay = new_relay()
+    with Crowd(shop, pause=0.001 if crowded else 0.5):
+        for starts in range(1, 61):
+            relay.start()
+            wait_until("it has started", lambda: relay.log().count("event=started") == starts)
+            time.sleep(random.uniform(0, 0.05))
+            assert relay.stop() == 0
+    relay.start()
+    assert_every_order_exactly_once(shop, relay)
+
+
 def test_sigterm_is_clean_while_redis_or_the_disk_is_away(shop, new_relay):
     shop.open(1)
     relay = new_relay().start()
