@@ -35,11 +35,12 @@ struct fg_inventory_settings {
 };
 
 /* Error replies by their first word. All but the last are given before anything runs: nothing was bought. */
-#define FG_REDIS_REFUSALS(X)                                                                     \
-    X(BUSY)                                                                                      \
-    X(OOM)                                                                                       \
-    X(MISCONF) X(READONLY) X(LOADING) X(NOREPLICAS) X(CLUSTERDOWN) X(MASTERDOWN) X(MOVED) X(ASK) \
-        X(TRYAGAIN) X(NOAUTH) X(NOPERM) X(NOSCRIPT) X(BADBATCH) X(OTHER)
+/* clang-format off */
+#define FG_REDIS_REFUSALS(X) \
+    X(BUSY) X(OOM) X(MISCONF) X(READONLY) X(LOADING) X(NOREPLICAS) \
+    X(CLUSTERDOWN) X(MASTERDOWN) X(MOVED) X(ASK) X(TRYAGAIN) X(NOAUTH) \
+    X(NOPERM) X(NOSCRIPT) X(BADBATCH) X(OTHER)
+/* clang-format on */
 enum fg_redis_refusal {
 #define FG_REDIS_REFUSAL_ENUM(word) FG_REDIS_REFUSAL_##word,
     FG_REDIS_REFUSALS(FG_REDIS_REFUSAL_ENUM)
