@@ -11,6 +11,7 @@ def test_one_connection_serves_many_requests(stage):
     gateway = stage.gateway()
     stage.sale({"8801": 100})
     line = gateway.line().connect()
+    assert line.send(buy_request("first", "8801")).receive().is_bought  # by now it was accepted
     accepted = gateway.metric("flashgate_connections_accepted_total")
     for i in range(50):
         assert line.send(buy_request(f"s{i}", "8801")).receive().is_bought
