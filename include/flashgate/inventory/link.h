@@ -65,7 +65,7 @@ struct fg_link_settings {
 };
 
 struct fg_link_counts { /* written by the ring's thread, read by any */
-    _Atomic uint64_t ready, connects, losses, calls, bytes_out, timeouts;
+    _Atomic uint64_t ready, connects, losses, calls, bytes_out;
 };
 
 enum {
