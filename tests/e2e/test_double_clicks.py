@@ -1,7 +1,11 @@
 """The double-click: two requests of one press, at the same moment, and one order."""
 import threading
+import time
 
 import pytest
+
+from flashgate.http import buy_request
+from flashgate.shoppers import Attempt
 
 
 @pytest.fixture
@@ -71,9 +75,6 @@ def test_ten_thousand_double_clicks(stage, shopper, two_gateways):
 
 def press_both(shopper, presses, lines):
     """Both requests are on their way before either answer is read."""
-    import time
-    from flashgate.http import buy_request
-    from flashgate.shoppers import Attempt
     sent = time.monotonic()
     raw = buy_request(shopper.user, presses[0].sku, 1, presses[0].key)
     for line in lines:
