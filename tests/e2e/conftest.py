@@ -35,6 +35,8 @@ def stage(request):
     report = getattr(request.node, "report_call", None)
     failed = report is not None and report.failed
     faults = stage.finish(failed)
+    if failed or faults:
+        print(f"its files are left in {stage.folder}")
     if failed:
         for program in [*stage.gateways, *stage.relays, *stage.redises]:
             print(f"--- {program.name}\n{program.tail()}")

@@ -14,7 +14,7 @@ WORDS = {"leak": "LeakSanitizer", "freed": "heap-use-after-free", "overflow": "r
 def test_a_planted_fault_fails_the_run(tmp_path, fault):
     """As a test's teardown would: a program on the stage, and the faults that finish() tells of."""
     path = compile_here(tmp_path, "planted.c", "planted", *sanitizer_flags())
-    stage = Stage()
+    stage = Stage(folder=tmp_path / "stage")
     program = stage.program(Program("planted", path, [fault], tmp_path / "planted.log"))
     program.start()
     program.wait()
@@ -32,7 +32,7 @@ def test_the_programs_were_built_with_the_presets_sanitizers():
 
 
 def test_a_wrong_exit_code_fails_the_run(tmp_path):
-    stage = Stage()
+    stage = Stage(folder=tmp_path / "stage")
     program = stage.program(Program("false", "/bin/false", [], tmp_path / "false.log"))
     program.start()
     program.wait()

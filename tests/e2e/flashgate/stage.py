@@ -10,9 +10,10 @@ from .shoppers import Crowd, Record, Shopper
 
 
 class Stage:
-    def __init__(self):
+    def __init__(self, folder=None):
         # Short: the path of a unix socket has 107 bytes.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fg-"))
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="fg-"))
+        self.folder.mkdir(exist_ok=True)
         self.gateways, self.relays, self.redises, self.others = [], [], [], []
         self.record = Record()
         self.sales = {}
