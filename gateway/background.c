@@ -293,6 +293,7 @@ static void *run(void *argument)
             fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
         run_jobs(background);
     }
+    run_jobs(background); /* those submitted just before the stop: somebody waits for each */
     return NULL;
 }
 
@@ -300,7 +301,8 @@ bool background_submit(struct background *background, struct background_job *job
 {
     uint64_t one = 1;
     pthread_mutex_lock(&background->lock);
-    bool has_room = background->job_count < JOBS_MAX;
+    bool has_room =
+        background->job_count < JOBS_MAX && !atomic_load(&background->is_stopping);
     if (has_room) {
         job->next = NULL;
         *background->waiting_last = job;

@@ -36,7 +36,7 @@ void background_stop(struct background *background);
 /* After background_stop: stops the embedded server, frees. */
 void background_close(struct background **background);
 
-/* Control thread. False when the queue is full: the job stays the caller's. */
+/* Control thread. False when the queue is full or the thread stops: the job stays the caller's. */
 bool background_submit(struct background *background, struct background_job *job) FG_MUST_CHECK;
 /* Control thread, when woken: calls `done` of every finished job. */
 void background_finish_jobs(struct background *background);
