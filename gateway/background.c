@@ -301,8 +301,7 @@ bool background_submit(struct background *background, struct background_job *job
 {
     uint64_t one = 1;
     pthread_mutex_lock(&background->lock);
-    bool has_room =
-        background->job_count < JOBS_MAX && !atomic_load(&background->is_stopping);
+    bool has_room = background->job_count < JOBS_MAX && !atomic_load(&background->is_stopping);
     if (has_room) {
         job->next = NULL;
         *background->waiting_last = job;

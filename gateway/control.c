@@ -173,7 +173,7 @@ static enum fg_result listen_on(struct fg_http_server *server, const struct fg_a
                                 const char *what, struct fg_error *error)
 {
     char text[FG_ADDRESS_TEXT_BYTES];
-    int fd = listen_patiently(address, BACKLOG, error);
+    int fd = fg_listen(address, false, BACKLOG, error);
     if (fd < 0)
         return error->result;
     fg_address_text(address, text);

@@ -1,14 +1,26 @@
 /* health.c - alive: this process answers. Ready: it can sell; a load balancer should send shoppers here. */
 #include "health.h"
 
-#include <string.h>
+#include "flashgate/base/counter.h"
+
+#include "worker.h"
+
+static bool workers_are_connected(const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        const struct fg_inventory *inventory = worker_inventory(gateway->workers[i]);
+        if (fg_counter_read(&fg_inventory_link_counts(inventory)->ready) == 0)
+            return false;
+    }
+    return true;
+}
 
 bool gateway_is_ready(const struct gateway *gateway, const char **why_not)
 {
     const char *why = NULL;
     if (atomic_load(&gateway->phase) != GATEWAY_SERVING)
         why = "draining";
-    else if (!atomic_load(&gateway->is_redis_up))
+    else if (!atomic_load(&gateway->is_redis_up) || !workers_are_connected(gateway))
         why = "Redis is not reachable";
     else if (!atomic_load(&gateway->is_redis_safe))
         why = "Redis's settings could lose orders; see the log";

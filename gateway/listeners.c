@@ -2,31 +2,16 @@
 #include "listeners.h"
 
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#include "flashgate/base/clock.h"
 
 enum {
     BACKLOG = 65535
 }; /* the kernel cuts it to net.core.somaxconn */
 
-int listen_patiently(const struct fg_address *address, int backlog, struct fg_error *error)
-{
-    const struct timespec pause = { .tv_nsec = 20 * (long)FG_MS_IN_NS };
-    uint64_t end_ns = fg_clock_steady_ns() + 2 * FG_SECOND_IN_NS;
-    int fd = fg_listen(address, false, backlog, error);
-    while (fd < 0 && fg_clock_steady_ns() < end_ns) {
-        nanosleep(&pause, NULL);
-        fd = fg_listen(address, false, backlog, error);
-    }
-    return fd;
-}
-
 /* Without SO_REUSEPORT the address must be free of anybody. */
 static enum fg_result check_free(const struct fg_address *address, struct fg_error *error)
 {
-    int fd = listen_patiently(address, 1, error);
+    int fd = fg_listen(address, false, 1, error);
     if (fd < 0)
         return error->result;
     close(fd);

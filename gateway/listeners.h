@@ -13,10 +13,6 @@ struct worker_listeners {
     unsigned addresses;
 };
 
-/* fg_listen, tried for two seconds: the kernel takes the listeners of a killed program away a little after its
- * end (its ring is torn down in the background), and a gateway that is started at once must not fail on it. */
-int listen_patiently(const struct fg_address *address, int backlog, struct fg_error *error);
-
 /* FG_UNREACHABLE when an address is taken, also by another flashgate (SO_REUSEPORT alone would share it). */
 enum fg_result listeners_open(const struct gateway_options *options,
                               struct worker_listeners *listeners_r,

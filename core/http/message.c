@@ -276,9 +276,23 @@ struct fg_text fg_http_target(const struct fg_http_parser *parser)
     return view(parser, parser->target_at, parser->target_length);
 }
 
+/* Drops the SCHEME://HOST of an absolute target, which a server must take too (RFC 9112, 3.2.2). */
+static struct fg_text origin_form(struct fg_text target)
+{
+    struct fg_text rest = target;
+    if (!fg_text_starts_with(target, FG_TEXT("http://")) &&
+        !fg_text_starts_with(target, FG_TEXT("https://")))
+        return target;
+    for (int slashes = 0; slashes < 3; slashes++)
+        fg_text_cut(&rest, '/');
+    if (rest.at == NULL)
+        return FG_TEXT("/");
+    return (struct fg_text){ rest.at - 1, rest.length + 1 };
+}
+
 struct fg_text fg_http_path(const struct fg_http_parser *parser)
 {
-    struct fg_text target = fg_http_target(parser);
+    struct fg_text target = origin_form(fg_http_target(parser));
     return fg_text_cut(&target, '?');
 }
 

@@ -17,7 +17,7 @@
 /* The kernel takes an io_uring down after its process has gone, and its sockets with it: the next program may
  * find the address still in use for a moment. */
 enum {
-    IN_USE_TRIES = 50,
+    IN_USE_TRIES = 100,
     IN_USE_PAUSE_MS = 20
 };
 

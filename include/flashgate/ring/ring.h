@@ -75,7 +75,7 @@ enum {
 };
 void fg_address_text(const struct fg_address *address, char text[FG_ADDRESS_TEXT_BYTES]);
 /* A listening socket (close-on-exec); -1 with the error set. `shared` sets SO_REUSEPORT. A stale unix socket
- * file is removed, one that somebody answers on is FG_UNREACHABLE; mode is 0700. Blocks for up to a second
+ * file is removed, one that somebody answers on is FG_UNREACHABLE; mode is 0700. Blocks for up to two seconds
  * while the address is in use: a program that was just killed may hold it a moment longer. */
 int fg_listen(const struct fg_address *address, bool shared, int backlog,
               struct fg_error *error) FG_MUST_CHECK;
