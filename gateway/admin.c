@@ -549,7 +549,7 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
     bool is_ready = gateway_is_ready(gateway, &why_not);
     json_t *redis = json_pack(
         "{s:s, s:b, s:b, s:b, s:s}", "address", gateway->options.redis.address, "connected",
-        atomic_load(&gateway->is_redis_up), "embedded", gateway->options.redis.embedded, "adopted",
+        gateway_reaches_redis(gateway), "embedded", gateway->options.redis.embedded, "adopted",
         background_is_adopted(gateway->background), "problem", problem);
     uint64_t uptime_ns = fg_clock_steady_ns() - gateway->started_ns;
     json_t *answer = json_pack(

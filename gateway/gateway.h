@@ -49,6 +49,8 @@ struct gateway {
     _Atomic int64_t board[BOARD_BUCKETS];
 };
 
+/* The background thread and every worker are connected. Any thread. */
+bool gateway_reaches_redis(const struct gateway *gateway);
 /* Take traffic? Any thread. `why_not` (may be NULL) is set to a sentence when not. */
 bool gateway_is_ready(const struct gateway *gateway, const char **why_not);
 

@@ -5,8 +5,10 @@
 
 #include "worker.h"
 
-static bool workers_are_connected(const struct gateway *gateway)
+bool gateway_reaches_redis(const struct gateway *gateway)
 {
+    if (!atomic_load(&gateway->is_redis_up))
+        return false;
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         const struct fg_inventory *inventory = worker_inventory(gateway->workers[i]);
         if (fg_counter_read(&fg_inventory_link_counts(inventory)->ready) == 0)
@@ -20,7 +22,7 @@ bool gateway_is_ready(const struct gateway *gateway, const char **why_not)
     const char *why = NULL;
     if (atomic_load(&gateway->phase) != GATEWAY_SERVING)
         why = "draining";
-    else if (!atomic_load(&gateway->is_redis_up) || !workers_are_connected(gateway))
+    else if (!gateway_reaches_redis(gateway))
         why = "Redis is not reachable";
     else if (!atomic_load(&gateway->is_redis_safe))
         why = "Redis's settings could lose orders; see the log";

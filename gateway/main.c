@@ -125,6 +125,8 @@ static enum fg_result start_workers(struct gateway *gateway, const char *passwor
 
 static void stop_workers(struct gateway *gateway)
 {
+    if (gateway->workers == NULL)
+        return;
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
     for (unsigned i = 0; i < gateway->worker_count; i++)
@@ -142,6 +144,10 @@ static int run(struct gateway *gateway, const char *password)
         control_open(gateway, &gateway->control, &error) != FG_OK ||
         start_workers(gateway, password, &error) != FG_OK ||
         background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {
+        atomic_store(&gateway->phase, GATEWAY_ENDING); /* for the workers that run already */
+        for (unsigned i = 0; i < gateway->worker_count; i++)
+            worker_wake(gateway->workers[i]);
+        stop_workers(gateway);
         background_close(
             &gateway->background); /* an embedded Redis must not outlive a failed start */
         return fail(&error);

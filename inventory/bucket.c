@@ -158,13 +158,19 @@ void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
 
 /* --- the call --------------------------------------------------------------------------------------- */
 
+/* A Redis that comes back with an older copy of its file comes back on another connection. */
+static uint64_t connects(const struct bucket *bucket)
+{
+    return fg_counter_read(&fg_link_counts(bucket->inventory->link)->connects);
+}
+
 static void take_batch(struct bucket *bucket)
 {
     struct batch *batch = &bucket->batch;
     unsigned most = bucket->waiting_count > BATCH_USUAL * 2 ? BATCH_ITEMS : BATCH_USUAL;
     batch->count = 0;
     batch->bucket = bucket->number;
-    batch->has_known = bucket->has_last;
+    batch->has_known = bucket->has_last && bucket->checked_connects != connects(bucket);
     batch->known = bucket->last;
     memcpy(batch->epoch, bucket->epoch, sizeof batch->epoch);
     while (bucket->waiting != NULL && batch->count < most) {
@@ -271,6 +277,7 @@ static void learn(struct bucket *bucket, const struct batch_reply *head, uint64_
     if (!bucket->has_last || fg_ledger_entry_compare(head->last, bucket->last) > 0)
         bucket->last = head->last;
     bucket->has_last = true;
+    bucket->checked_connects = connects(bucket);
     bucket->last_known_ns = sent_ns;
     bucket->last_redis_ms = head->redis_ms;
 }

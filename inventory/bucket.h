@@ -45,8 +45,9 @@ struct bucket {
 
     bool has_last; /* the ledger's newest entry known, … */
     struct fg_ledger_entry last;
-    uint64_t last_known_ns; /* …from a call sent then, … */
-    int64_t last_redis_ms;  /* …or by Redis's clock */
+    uint64_t checked_connects; /* the link's connection on which the ledger was found to have it */
+    uint64_t last_known_ns;    /* …from a call sent then, … */
+    int64_t last_redis_ms;     /* …or by Redis's clock */
 
     struct filter filter;
     struct fg_link_call filter_call;

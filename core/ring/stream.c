@@ -10,6 +10,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "flashgate/base/counter.h"
@@ -39,7 +41,8 @@ enum stream_flag {
 };
 
 enum {
-    KEPT_BEFORE_CANCEL = 2
+    KEPT_BEFORE_CANCEL = 2,
+    VANISHED_PEER_MS = 10000
 };
 
 static void arm_receive(struct fg_stream *stream)
@@ -90,6 +93,15 @@ enum fg_result fg_stream_attach(struct fg_ring *ring, struct fg_stream *stream, 
     return FG_OK;
 }
 
+/* Small messages leave at once, and a peer that vanished without a word is given up after a while. */
+static void set_tcp_options(int fd)
+{
+    int one = 1;
+    unsigned patience_ms = VANISHED_PEER_MS;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+}
+
 enum fg_result fg_stream_connect(struct fg_ring *ring, struct fg_stream *stream,
                                  const struct fg_address *address,
                                  const struct fg_stream_calls *calls, struct fg_error *error)
@@ -104,6 +116,7 @@ enum fg_result fg_stream_connect(struct fg_ring *ring, struct fg_stream *stream,
     }
     if (ring->settings.buffers_apart > 0)
         stream->group = RING_APART;
+    set_tcp_options(fd); /* in vain on a unix socket */
     struct io_uring_sqe *sqe = ring_sqe(ring, RING_CONNECT, stream->slot);
     uint64_t user_data = sqe->user_data;
     io_uring_prep_connect(sqe, fd, &address->socket.any, address->length);

@@ -2,7 +2,7 @@
 --
 -- KEYS  stock, buyers, orders
 -- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...},
---       the newest ledger entry the caller knows of, or '' (a ledger that ends before it has lost orders)
+--       the newest ledger entry the caller knows of, or '' (a ledger without it has lost orders)
 --       digest: 16 hex digits of the Idempotency-Key, or '' without one
 --       quantity: to buy; negative: only look whether an order of that many is there, never buy
 -- Reply [now ms, free, state, last ledger id, answer, answer, ...]; free is -1 where it is not known
@@ -95,13 +95,12 @@ local function last_entry(key)
     return not newest.err and newest[1] and newest[1][1] or ''
 end
 
--- A ledger that ends before what a gateway has seen of it was restored from an older copy: the units of the
+-- A ledger without an entry that a gateway has seen in it was restored from an older copy: the units of the
 -- lost orders would be sold again. The bucket is frozen, for good and for every gateway.
 local seen = ARGV[4]
 if state and state ~= 'frozen' and seen and seen ~= '' then
-    local newest = last_entry(orders_key)
-    local ms, seen_ms = sub(newest, 1, 13), sub(seen, 1, 13)
-    if ms < seen_ms or (ms == seen_ms and tonumber(sub(newest, 15)) < (tonumber(sub(seen, 15)) or 0)) then
+    local found = redis.pcall('XRANGE', orders_key, seen, seen)
+    if found.err or not found[1] then
         call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
         call('HSET', stock_key, 'state', 'frozen')
         state = 'frozen'
