@@ -134,13 +134,16 @@ static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
     return result;
 }
 
+/* When the drain takes too long, closing the inventory ends the calls that Redis does not answer: whoever still
+ * waits is told that the outcome is unknown. */
 static void serve(struct worker *worker)
 {
-    while (atomic_load(&worker->gateway->phase) < GATEWAY_DRAINING ||
-           !fg_http_server_is_drained(worker->server))
+    const _Atomic int *phase = &worker->gateway->phase;
+    while (atomic_load(phase) < GATEWAY_ENDING &&
+           (atomic_load(phase) < GATEWAY_DRAINING || !fg_http_server_is_drained(worker->server)))
         fg_ring_turn(worker->ring, longest_wait_ns);
     fg_inventory_close(worker->inventory);
-    while (!fg_inventory_is_closed(worker->inventory))
+    while (!fg_inventory_is_closed(worker->inventory) || !fg_http_server_is_drained(worker->server))
         fg_ring_turn(worker->ring, longest_wait_ns);
 }
 
