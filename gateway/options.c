@@ -16,6 +16,30 @@ static bool read_network(struct fg_text text, void *out)
     return network_parse(text, &network);
 }
 
+static const char unix_prefix[] = "unix:";
+
+/* Whether the text has the form of an address; a unix path is made absolute and measured later. */
+static bool read_address(struct fg_text text, void *out)
+{
+    char copy[FG_ADDRESS_TEXT_BYTES];
+    struct fg_address address;
+    (void)out;
+    if (fg_text_starts_with(text, fg_text_of(unix_prefix)))
+        return text.length >= sizeof unix_prefix;
+    if (text.length >= sizeof copy)
+        return false;
+    memcpy(copy, text.at, text.length);
+    copy[text.length] = '\0';
+    return fg_address_parse(copy, &address);
+}
+
+static bool read_unix_address(struct fg_text text, void *out)
+{
+    return fg_text_starts_with(text, fg_text_of(unix_prefix)) && read_address(text, out);
+}
+
+#define ADDRESS_FORM "IP:PORT, [IPV6]:PORT or unix:PATH"
+
 static bool read_header_name(struct fg_text text, void *out)
 {
     (void)out;
@@ -34,18 +58,24 @@ static const struct fg_option listen_fields[] = {
       .offset = AT(listen_public),
       .default_text = "[\"0.0.0.0:8080\"]",
       .maximum = LISTENERS_MAX,
+      .read = read_address,
+      .expected = ADDRESS_FORM,
       .help = "where shoppers' requests come in, from the load balancer" },
     { .name = "metrics",
       .type = FG_OPTION_STRING,
       .offset = AT(listen_metrics),
       .default_text = "127.0.0.1:9180",
       .maximum = 128,
+      .read = read_address,
+      .expected = ADDRESS_FORM,
       .help = "/metrics, /healthz and /readyz; read-only" },
     { .name = "admin",
       .type = FG_OPTION_STRING_LIST,
       .offset = AT(listen_admin),
       .default_text = "",
       .maximum = LISTENERS_MAX,
+      .read = read_unix_address,
+      .expected = "unix:PATH (over TCP an admin listener would need tokens and roles)",
       .help = "where flashgatectl connects, unix sockets only; left out: admin.sock in state_dir" },
     { 0 }
 };
@@ -54,7 +84,6 @@ static const struct fg_option redis_fields[] = {
     { .name = "address",
       .type = FG_OPTION_STRING,
       .offset = AT(redis.address),
-      .optional = true,
       .minimum = 1,
       .maximum = 256,
       .help = "HOST:PORT or unix:PATH of a Redis of your own" },
@@ -262,16 +291,15 @@ static enum fg_result parse_address(const char *name, const char *text, const ch
                                     struct fg_address *address, struct fg_error *error)
 {
     char path[512];
-    const char *prefix = "unix:";
-    if (strncmp(text, prefix, 5) == 0 && text[5] != '/') {
+    if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0 && text[5] != '/') {
         snprintf(path, sizeof path, "unix:%s/%s", folder, text + 5);
         text = path;
     }
     if (fg_address_parse(text, address))
         return FG_OK;
     return fg_error_set(error, FG_INVALID,
-                        "%s: \"%s\" is not an address, expected IP:PORT, [IPV6]:PORT or unix:PATH "
-                        "(a path of at most 107 bytes)",
+                        "%s: \"%s\" is not an address, expected " ADDRESS_FORM
+                        " with a path of at most 107 bytes",
                         name, text);
 }
 
@@ -283,17 +311,6 @@ static enum fg_result parse_addresses(const char *name, const struct fg_config_l
     for (size_t i = 0; i < list->count && result == FG_OK; i++)
         result = parse_address(name, ((char **)list->items)[i], folder, &addresses[i], error);
     return result;
-}
-
-static enum fg_result check_admin(const struct gateway_options *options, struct fg_error *error)
-{
-    for (size_t i = 0; i < options->listen_admin.count; i++)
-        if (options->admin_at[i].socket.any.sa_family != AF_UNIX)
-            return fg_error_set(error, FG_INVALID,
-                                "listen.admin: \"%s\" is a TCP address, which needs tokens and "
-                                "roles; expected unix:PATH",
-                                ((char **)options->listen_admin.items)[i]);
-    return FG_OK;
 }
 
 static void fill_networks(struct gateway_options *options)
@@ -318,8 +335,6 @@ static enum fg_result settle(struct gateway_options *options, const char *folder
     if (result == FG_OK)
         result = parse_address("listen.metrics", options->listen_metrics, folder,
                                &options->metrics_at, error);
-    if (result == FG_OK)
-        result = check_admin(options, error);
     if (result == FG_OK)
         result = fg_redis_settle(&options->redis, options->state_dir, error);
     fill_networks(options);

@@ -15,6 +15,9 @@ const char *fg_answer_word(enum fg_answer answer)
     return fg_answer_words[answer];
 }
 
+_Static_assert(BATCH_HEAD_BYTES + BATCH_ITEMS * BATCH_ITEM_BYTES <= BATCH_BYTES,
+               "the largest call is bounded in bytes as well as in items");
+
 /* --- encoding --------------------------------------------------------------------------------------- */
 
 static void pack_array(struct fg_buffer *out, unsigned count)
