@@ -134,6 +134,17 @@ static void stop_waiting(struct fg_http_connection *connection)
     connection->is_waiting = false;
 }
 
+/* Wakes the first that waits, if there is a request object for it. */
+static void wake_waiting(struct fg_http_server *server)
+{
+    if (fg_list_is_empty(&server->waiting) || server->requests.in_use == server->requests.capacity)
+        return;
+    struct fg_http_connection *next =
+        FG_CONTAINER_OF(server->waiting.next, struct fg_http_connection, node);
+    stop_waiting(next);
+    fg_stream_resume(&next->stream);
+}
+
 static void give_request(struct fg_http_request *request)
 {
     struct fg_http_server *server = request->server;
@@ -142,12 +153,7 @@ static void give_request(struct fg_http_request *request)
     free(request->allocated_output);
     fg_pool_give(&server->requests, request);
     fg_counter_set(&server->counts.requests, server->requests.in_use);
-    if (!fg_list_is_empty(&server->waiting)) {
-        struct fg_http_connection *next =
-            FG_CONTAINER_OF(server->waiting.next, struct fg_http_connection, node);
-        stop_waiting(next);
-        fg_stream_resume(&next->stream);
-    }
+    wake_waiting(server);
 }
 
 /* --- closing ---------------------------------------------------------------------------------------- */
@@ -182,6 +188,7 @@ static void on_closed(struct fg_stream *stream)
     fg_pool_give(&server->connections, connection);
     fg_counter_set(&server->counts.connections, server->connections.in_use);
     fg_counter_add(&server->counts.closed, 1);
+    wake_waiting(server); /* it may have been woken, and closed before it took the object */
 }
 
 static void linger(struct fg_http_connection *connection)

@@ -154,3 +154,22 @@ def test_a_peer_that_reads_nothing_is_cut_off(stage):
         pass  # nobody reads any more: that is what was wanted
     until(lambda: gateway.metric("flashgate_connections") == 0, "it is cut off")
     assert gateway.line().ask("GET", "/healthz").status == 200
+
+
+def test_who_hangs_up_while_waiting_does_not_take_the_turn_of_the_next(stage):
+    """All request objects are taken; of two that wait for one, the first hangs up."""
+    gateway = stage.gateway(threads=1, http={"requests": 16, "header_timeout": "60s"})
+    stage.sale({"8801": 10})
+    holders = [gateway.line().connect().send(b"GET /healthz HTT") for _ in range(16)]
+    until(lambda: gateway.metric("flashgate_requests_in_progress") == 16, "all objects are taken")
+    gives_up = gateway.line().connect().send(buy_request("ann", "8801"))
+    until(lambda: gateway.metric("flashgate_connections") == 17, "the first waits")
+    waits = gateway.line().connect().send(buy_request("bob", "8801"))
+    until(lambda: gateway.metric("flashgate_connections") == 18, "the second waits")
+    gateway.suspend()  # so that it sees both in one turn of its loop
+    gives_up.reset()
+    holders[0].close()
+    gateway.resume()
+    assert waits.receive().is_bought
+    for holder in holders[1:]:
+        holder.close()

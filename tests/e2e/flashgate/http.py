@@ -2,6 +2,7 @@
 import json
 import select
 import socket
+import struct
 
 
 class Lost(Exception):
@@ -84,6 +85,11 @@ class Line:
         if self.socket is not None:
             self.socket.close()
         self.socket = None
+
+    def reset(self):
+        """Hangs up with a reset instead of an end."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def is_alive(self):
         if self.socket is None:
