@@ -110,8 +110,6 @@ static void enqueue(struct bucket *bucket, struct fg_purchase *purchase)
         answer(purchase, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
         return;
     }
-    purchase->asked_redis = true;
-    purchase->queued_ns = now_ns(bucket);
     purchase->next = NULL;
     *bucket->waiting_last = purchase;
     bucket->waiting_last = &purchase->next;
@@ -142,7 +140,6 @@ void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
         }
     }
     purchase->refusal = refusal;
-    purchase->asked_redis = false;
     if (refusal != FG_ANSWER_NONE && may_refuse(bucket, refusal, needs_ms, purchase->user)) {
         fg_counter_add(&bucket->inventory->counts.from_memory, 1);
         answer(purchase, refusal, 0);
@@ -380,14 +377,6 @@ static bool take_entry(struct bucket *bucket, const struct fg_reply *reply, uint
     return true;
 }
 
-static void count_filter_users(struct bucket *bucket, size_t before)
-{
-    struct fg_inventory_counts *counts = &bucket->inventory->counts;
-    fg_counter_add(&counts->filter_users, bucket->filter.count - before);
-    if (before == 0 && bucket->filter.count > 0)
-        fg_counter_add(&counts->filters_loaded, 1);
-}
-
 static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *reply)
 {
     struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, filter_call);
@@ -404,7 +393,7 @@ static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *rep
                FG_NUMBER_FIELD("users", bucket->filter.count));
         return;
     }
-    count_filter_users(bucket, before);
+    fg_counter_add(&bucket->inventory->counts.filter_users, bucket->filter.count - before);
     if (entries == FILTER_PAGE)
         inventory_mark_dirty(bucket->inventory, bucket);
     else

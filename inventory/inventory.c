@@ -106,11 +106,6 @@ void fg_inventory_free(struct fg_inventory **inventory_p)
     *inventory_p = NULL;
 }
 
-bool fg_inventory_is_ready(const struct fg_inventory *inventory)
-{
-    return fg_link_is_ready(inventory->link);
-}
-
 /* Both tables at once: every bucket may be dirty, and while they are flushed be marked for the next turn too. */
 static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
 {

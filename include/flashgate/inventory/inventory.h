@@ -50,8 +50,8 @@ enum fg_redis_refusal {
 extern const char *const fg_redis_refusal_words[]; /* in the enum's order, ended by NULL */
 
 struct fg_inventory_counts { /* written by the worker, read by any */
-    _Atomic uint64_t calls, items, look_ups, probes, from_memory, queued, in_flight, filters_loaded,
-        filter_users, timeouts, late_replies, noscript;
+    _Atomic uint64_t calls, items, look_ups, probes, from_memory, queued, in_flight, filter_users,
+        timeouts, late_replies, noscript;
     _Atomic uint64_t refusals[FG_REDIS_REFUSAL_COUNT];
     struct fg_histogram *call_seconds; /* owned by the inventory */
 };
@@ -65,7 +65,6 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
 void fg_inventory_close(struct fg_inventory *inventory);
 bool fg_inventory_is_closed(const struct fg_inventory *inventory);
 void fg_inventory_free(struct fg_inventory **inventory);
-bool fg_inventory_is_ready(const struct fg_inventory *inventory); /* Redis is connected */
 
 /* Makes sure that a bucket exists; called when the catalogue changes, never on the purchase path. */
 enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory,

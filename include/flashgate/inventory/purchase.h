@@ -53,13 +53,11 @@ struct fg_purchase {
     struct fg_ledger_entry own[FG_RECORDS_MAX]; /* LIMIT_REACHED: the caller's orders */
     unsigned own_count;
     uint64_t retry_after_ns; /* OUTCOME_UNKNOWN, BUSY: not before */
-    bool asked_redis;        /* the answer came from the script, not from memory */
 
     /* The inventory's own while the purchase is under way. */
     struct fg_purchase *next;
     enum fg_answer
         refusal; /* NONE: buy. Else only look, and refuse with this if nothing is found */
-    uint64_t queued_ns;
 };
 
 #endif
