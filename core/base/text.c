@@ -196,6 +196,28 @@ enum fg_number fg_text_size(struct fg_text text, uint64_t maximum_bytes, uint64_
     return with_unit(text, units, true, maximum_bytes, bytes_r);
 }
 
+enum fg_number fg_text_rate(struct fg_text text, uint64_t maximum_count, struct fg_rate *rate)
+{
+    struct fg_text unit = text, number = fg_text_cut(&unit, '/');
+    char one[] = "1?";
+    uint64_t count, period_ns;
+    if (unit.length != 1) {
+        return FG_NUMBER_MALFORMED;
+    }
+    one[1] = unit.at[0]; /* "1s", "1m": a period is one of its unit */
+    if (fg_text_duration(FG_TEXT(one), UINT64_MAX, &period_ns) != FG_NUMBER_OK) {
+        return FG_NUMBER_MALFORMED;
+    }
+    enum fg_number read = fg_text_count(number, maximum_count, &count);
+    if (read == FG_NUMBER_OK && count == 0) {
+        return FG_NUMBER_OUT_OF_RANGE;
+    }
+    if (read == FG_NUMBER_OK) {
+        *rate = (struct fg_rate){ count, period_ns };
+    }
+    return read;
+}
+
 /* Two or three digits at `at`, as one of the fixed fields of a time; -1 when they are not digits.
  */
 static int fixed(struct fg_text text, size_t at, size_t width)

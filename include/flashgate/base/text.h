@@ -49,6 +49,15 @@ enum fg_number fg_text_duration(struct fg_text text, uint64_t maximum_ns,
 enum fg_number fg_text_size(struct fg_text text, uint64_t maximum_bytes,
                             uint64_t *bytes_r) FG_MUST_CHECK;
 
+/* So many tokens a period. */
+struct fg_rate {
+    uint64_t count;
+    uint64_t period_ns; /* of a second, a minute, an hour or a day */
+};
+/* A count from 1 on, a slash, and one of s m h d: "20/s", "5/m", "1_000/s". */
+enum fg_number fg_text_rate(struct fg_text text, uint64_t maximum_count,
+                            struct fg_rate *rate_r) FG_MUST_CHECK;
+
 /* A time as in RFC 3339, with its offset: 2027-06-18T20:00:00+08:00, .5 to .125 seconds allowed,
  * from 1970 on, no leap second. In milliseconds since 1970-01-01T00:00:00Z. */
 bool fg_text_time(struct fg_text text, int64_t *wall_ms_r) FG_MUST_CHECK;

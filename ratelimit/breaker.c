@@ -1,0 +1,2 @@
+/* breaker.c - see flashgate/ratelimit/breaker.h. */
+#include "flashgate/ratelimit/breaker.h"

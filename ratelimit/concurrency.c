@@ -1,0 +1,2 @@
+/* concurrency.c - see flashgate/ratelimit/concurrency.h. */
+#include "flashgate/ratelimit/concurrency.h"

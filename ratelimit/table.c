@@ -1,0 +1,2 @@
+/* table.c - see flashgate/ratelimit/table.h. */
+#include "flashgate/ratelimit/table.h"

@@ -1,0 +1,2 @@
+/* tokens.c - see flashgate/ratelimit/tokens.h. */
+#include "flashgate/ratelimit/tokens.h"
