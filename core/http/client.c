@@ -401,9 +401,8 @@ static enum fg_result take_answer(const struct call *call, bool is_head, int *st
     body[response.body.length] = '\0';
     *status_r = response.status;
     *length_r = response.body.length;
-    *body_r = realloc(body, response.body.length + 1);
-    if (!*body_r)
-        *body_r = body; /* shrinking was refused: what was there stays */
+    char *shrunk = realloc(body, response.body.length + 1);
+    *body_r = shrunk != NULL ? shrunk : body; /* refused: what was there stays */
     return FG_OK;
 }
 
