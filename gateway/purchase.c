@@ -1,7 +1,8 @@
 /* purchase.c - a purchase's way through the gateway: cheapest and likeliest refusals first, then the
  * inventory, then the answer.
  *
- *   identity ► names ► content type ► body ► sale and SKU ──► fg_inventory_buy ──► (memory | Redis) ──► answer
+ *   identity ► names ► content type ► body ► sale and SKU ──► decide ──► submit ──► answer
+ *                                                                  └──► answer
  *
  * Nothing here allocates. What the answer needs is copied into the request's context, so no snapshot is
  * pinned while Redis is asked. */
@@ -242,5 +243,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     context->per_user = sku->terms.per_user;
     purchase->quantity = order.quantity;
     purchase->answered = on_answered;
-    fg_inventory_buy(worker_inventory(worker), &sku->terms, purchase);
+    struct fg_inventory *inventory = worker_inventory(worker);
+    if (!fg_inventory_decide(inventory, &sku->terms, purchase))
+        fg_inventory_submit(inventory, &sku->terms, purchase);
 }

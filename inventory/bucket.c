@@ -102,55 +102,74 @@ static bool may_refuse(struct bucket *bucket, enum fg_answer refusal, int64_t ne
            !filter_has(&bucket->filter, user);
 }
 
-static void enqueue(struct bucket *bucket, struct fg_purchase *purchase)
+bool bucket_decide(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                   struct fg_purchase *purchase)
+{
+    int64_t needs_ms;
+    enum fg_answer refusal = refusal_by_terms(bucket, terms, purchase->quantity, &needs_ms);
+    if (refusal == FG_ANSWER_NONE) {
+        enum latch_verdict verdict = latch_ask(&bucket->latch, purchase->quantity, now_ns(bucket));
+        if (verdict == LATCH_REFUSE || verdict == LATCH_LOOK)
+            refusal = FG_ANSWER_SOLD_OUT;
+    }
+    purchase->refusal = refusal;
+    if (refusal == FG_ANSWER_NONE || !may_refuse(bucket, refusal, needs_ms, purchase->user))
+        return false;
+    fg_counter_add(&bucket->inventory->counts.from_memory, 1);
+    answer(purchase, refusal, 0);
+    return true;
+}
+
+static bool takes_more(const struct bucket *bucket)
+{
+    return !bucket->is_blocked && fg_link_is_ready(bucket->inventory->link) &&
+           bucket->waiting_count < WAITING_MAX;
+}
+
+/* Whoever is submitted first is the probe; one decided in the same turn only looks. */
+static void claim_probe(struct bucket *bucket, struct fg_purchase *purchase)
+{
+    switch (latch_ask(&bucket->latch, purchase->quantity, now_ns(bucket))) {
+    case LATCH_PASS:
+        return;
+    case LATCH_PROBE:
+        latch_probe_began(&bucket->latch);
+        bucket->probes = true;
+        fg_counter_add(&bucket->inventory->counts.probes, 1);
+        return;
+    case LATCH_REFUSE:
+    case LATCH_LOOK:
+        purchase->refusal = FG_ANSWER_SOLD_OUT;
+    }
+}
+
+static void end_probe(struct bucket *bucket)
+{
+    if (bucket->probes)
+        latch_probe_ended(&bucket->latch);
+    bucket->probes = false;
+}
+
+void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                   struct fg_purchase *purchase)
 {
     struct fg_inventory *inventory = bucket->inventory;
-    if (bucket->is_blocked || !fg_link_is_ready(inventory->link) ||
-        bucket->waiting_count == WAITING_MAX) {
+    if (!takes_more(bucket)) {
         answer(purchase, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
         return;
     }
+    memcpy(bucket->epoch, terms->epoch, sizeof bucket->epoch);
+    bucket->filter.maximum = terms->ledger_maximum;
+    if (purchase->refusal == FG_ANSWER_NONE)
+        claim_probe(bucket, purchase);
+    if (purchase->refusal != FG_ANSWER_NONE)
+        fg_counter_add(&inventory->counts.look_ups, 1);
     purchase->next = NULL;
     *bucket->waiting_last = purchase;
     bucket->waiting_last = &purchase->next;
     bucket->waiting_count++;
     fg_counter_add(&inventory->counts.queued, 1);
     inventory_mark_dirty(inventory, bucket);
-}
-
-void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
-                struct fg_purchase *purchase)
-{
-    int64_t needs_ms;
-    bool probes = false;
-    memcpy(bucket->epoch, terms->epoch, sizeof bucket->epoch);
-    bucket->filter.maximum = terms->ledger_maximum;
-    enum fg_answer refusal = refusal_by_terms(bucket, terms, purchase->quantity, &needs_ms);
-    if (refusal == FG_ANSWER_NONE) {
-        switch (latch_ask(&bucket->latch, purchase->quantity, now_ns(bucket))) {
-        case LATCH_PASS:
-            break;
-        case LATCH_PROBE:
-            probes = true;
-            break;
-        case LATCH_REFUSE:
-        case LATCH_LOOK:
-            refusal = FG_ANSWER_SOLD_OUT;
-            break;
-        }
-    }
-    purchase->refusal = refusal;
-    if (refusal != FG_ANSWER_NONE && may_refuse(bucket, refusal, needs_ms, purchase->user)) {
-        fg_counter_add(&bucket->inventory->counts.from_memory, 1);
-        answer(purchase, refusal, 0);
-        return;
-    }
-    if (probes)
-        fg_counter_add(&bucket->inventory->counts.probes, 1);
-    else if (refusal != FG_ANSWER_NONE)
-        fg_counter_add(&bucket->inventory->counts.look_ups, 1);
-    bucket->probes |= probes;
-    enqueue(bucket, purchase);
 }
 
 /* --- the call --------------------------------------------------------------------------------------- */
@@ -213,10 +232,7 @@ static void end_call(struct bucket *bucket)
 {
     fg_counter_add(&bucket->inventory->counts.in_flight, UINT64_MAX);
     bucket->is_in_flight = bucket->is_blocked = bucket->resent = false;
-    if (bucket->probes) {
-        bucket->probes = false;
-        latch_probe_ended(&bucket->latch);
-    }
+    end_probe(bucket);
     if (bucket->waiting_count > 0)
         inventory_mark_dirty(bucket->inventory, bucket);
 }
@@ -326,6 +342,8 @@ void bucket_refuse_waiting(struct bucket *bucket)
     bucket->waiting = NULL;
     bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count = 0;
+    if (!bucket->is_in_flight) /* else its end is the probe's */
+        end_probe(bucket);
     while (item != NULL) {
         struct fg_purchase *next = item->next;
         answer(item, FG_ANSWER_BUSY, FG_SECOND_IN_NS);

@@ -1,7 +1,7 @@
 /* bucket.h - one bucket of one SKU as one worker sees it.
  *
- *           buy                    flush                   reply
- *   memory ◄──── (decide) ────► waiting ────► in flight ────────► answered
+ *          decide       submit        flush                   reply
+ *   memory ◄──── (caller) ────► waiting ────► in flight ────────► answered
  *                                  │              │ time is up: outcome unknown, the bucket is blocked
  *                                  │              ▼ until the late reply or the connection's end
  *                                  └─ busy ◄── blocked
@@ -56,8 +56,11 @@ struct bucket {
 
 struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint64_t seed);
 void bucket_free(struct bucket *bucket);
-void bucket_buy(struct bucket *bucket, const struct fg_bucket_terms *terms,
-                struct fg_purchase *purchase);
+/* See fg_inventory_decide and fg_inventory_submit. */
+bool bucket_decide(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                   struct fg_purchase *purchase);
+void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
+                   struct fg_purchase *purchase);
 /* Sends what waits, if nothing is in flight; reads on in the ledger, if the filter is wanted. */
 void bucket_flush(struct bucket *bucket);
 /* Everything that waits is answered busy. */

@@ -159,8 +159,8 @@ void fg_inventory_set_unsafe(struct fg_inventory *inventory, bool is_unsafe)
     inventory->is_unsafe = is_unsafe;
 }
 
-void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
-                      struct fg_purchase *purchase)
+bool fg_inventory_decide(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                         struct fg_purchase *purchase)
 {
     struct bucket *bucket = find_bucket(inventory, terms->bucket);
     assert(purchase->quantity >= 1 && purchase->quantity <= FG_QUANTITY_MAX);
@@ -168,9 +168,15 @@ void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_ter
         purchase->answer = FG_ANSWER_BUSY;
         purchase->retry_after_ns = FG_SECOND_IN_NS;
         purchase->answered(purchase);
-        return;
+        return true;
     }
-    bucket_buy(bucket, terms, purchase);
+    return bucket_decide(bucket, terms, purchase);
+}
+
+void fg_inventory_submit(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                         struct fg_purchase *purchase)
+{
+    bucket_submit(find_bucket(inventory, terms->bucket), terms, purchase);
 }
 
 void fg_inventory_flush(struct fg_inventory *inventory)

@@ -6,16 +6,13 @@ void latch_init(struct latch *latch)
     *latch = (struct latch){ .free_units = -1 };
 }
 
-enum latch_verdict latch_ask(struct latch *latch, uint32_t quantity, uint64_t now_ns)
+enum latch_verdict latch_ask(const struct latch *latch, uint32_t quantity, uint64_t now_ns)
 {
     if (latch->free_units < 0 || (int64_t)quantity <= latch->free_units)
         return LATCH_PASS;
     if (now_ns - latch->known_ns < LATCH_LAPSE_NS)
         return LATCH_REFUSE;
-    if (latch->is_probing)
-        return LATCH_LOOK;
-    latch->is_probing = true;
-    return LATCH_PROBE;
+    return latch->is_probing ? LATCH_LOOK : LATCH_PROBE;
 }
 
 void latch_learn(struct latch *latch, int64_t free_units, uint64_t sent_ns)
@@ -24,6 +21,11 @@ void latch_learn(struct latch *latch, int64_t free_units, uint64_t sent_ns)
         return;
     latch->free_units = free_units;
     latch->known_ns = sent_ns;
+}
+
+void latch_probe_began(struct latch *latch)
+{
+    latch->is_probing = true;
 }
 
 void latch_probe_ended(struct latch *latch)

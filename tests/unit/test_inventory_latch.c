@@ -38,6 +38,7 @@ static void a_latch_lapses_and_one_probe_goes(void **state)
     enum step {
         ASK,
         LEARN,
+        PROBE_BEGAN,
         PROBE_ENDED
     };
     static const struct {
@@ -49,6 +50,8 @@ static void a_latch_lapses_and_one_probe_goes(void **state)
         { ASK, 1000 * FG_MS_IN_NS, LATCH_REFUSE },
         { ASK, 1200 * FG_MS_IN_NS - 1, LATCH_REFUSE },
         { ASK, 1200 * FG_MS_IN_NS, LATCH_PROBE },
+        { ASK, 1200 * FG_MS_IN_NS, LATCH_PROBE }, /* the first did not go after all */
+        { PROBE_BEGAN, 0, 0 },
         { ASK, 1200 * FG_MS_IN_NS, LATCH_LOOK },
         { ASK, 9000 * FG_MS_IN_NS, LATCH_LOOK }, /* however long the probe takes */
         { LEARN, 1200 * FG_MS_IN_NS, 0 },        /* its reply: still nothing */
@@ -56,6 +59,8 @@ static void a_latch_lapses_and_one_probe_goes(void **state)
         { PROBE_ENDED, 0, 0 },
         { ASK, 1399 * FG_MS_IN_NS, LATCH_REFUSE },
         { ASK, 1400 * FG_MS_IN_NS, LATCH_PROBE },
+        { PROBE_BEGAN, 0, 0 },
+        { ASK, 1400 * FG_MS_IN_NS, LATCH_LOOK },
         { PROBE_ENDED, 0, 0 }, /* without a reply: the next one probes */
         { ASK, 1400 * FG_MS_IN_NS, LATCH_PROBE },
         { LEARN, 1400 * FG_MS_IN_NS, 2 },
@@ -68,6 +73,8 @@ static void a_latch_lapses_and_one_probe_goes(void **state)
     for (size_t i = 0; i < FG_COUNT_OF(story); i++) {
         if (story[i].step == LEARN)
             latch_learn(&latch, story[i].value, story[i].at_ns);
+        else if (story[i].step == PROBE_BEGAN)
+            latch_probe_began(&latch);
         else if (story[i].step == PROBE_ENDED)
             latch_probe_ended(&latch);
         else
@@ -101,6 +108,7 @@ static void a_sold_out_article_costs_five_probes_a_second(void **state)
         if (latch_ask(&latch, 1, now_ns) != LATCH_PROBE)
             continue;
         probes++;
+        latch_probe_began(&latch);
         latch_learn(&latch, 0, now_ns);
         latch_probe_ended(&latch);
     }

@@ -1,9 +1,11 @@
 /* inventory.h - the stock as one worker sees it: a link to Redis, and for each bucket a queue, a call in
  * flight, a sold-out latch and a filter of buyers. Knows nothing of HTTP.
  *
- * fg_inventory_buy answers from memory what memory can answer for certain, and queues the rest; once a
- * turn fg_inventory_flush makes of each bucket's queue one script call. Thread: the ring's, for all.
- * Nothing on this path allocates or locks; buckets are allocated when the catalogue brings them. */
+ * A purchase comes in two steps, so that the caller's own refusals (breaker, limits) are asked only for those
+ * that would reach Redis: fg_inventory_decide answers from memory what memory can answer for certain,
+ * fg_inventory_submit queues the rest; once a turn fg_inventory_flush makes of each bucket's queue one script
+ * call. Thread: the ring's, for all. Nothing on this path allocates or locks; buckets are allocated when the
+ * catalogue brings them. */
 #ifndef FLASHGATE_INVENTORY_INVENTORY_H
 #define FLASHGATE_INVENTORY_INVENTORY_H
 
@@ -74,9 +76,15 @@ void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full);
 /* Purchases are refused with frozen while set (Redis's settings could lose orders). */
 void fg_inventory_set_unsafe(struct fg_inventory *inventory, bool is_unsafe);
 
-/* Decides or queues. `terms` is read during the call only. `answered` may come before the return. */
-void fg_inventory_buy(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
-                      struct fg_purchase *purchase);
+/* True: memory was enough, and `answered` came before the return. False: Redis must be asked. Then either
+ * fg_inventory_submit follows in the same turn, or the caller refuses the purchase himself; nothing of it
+ * stays here, and the next one may be the probe. `terms` is read during the call only. */
+bool fg_inventory_decide(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                         struct fg_purchase *purchase) FG_MUST_CHECK;
+/* Queues what fg_inventory_decide did not answer, with the same terms; when it cannot be queued it is answered
+ * busy before the return. */
+void fg_inventory_submit(struct fg_inventory *inventory, const struct fg_bucket_terms *terms,
+                         struct fg_purchase *purchase);
 /* Once a turn. */
 void fg_inventory_flush(struct fg_inventory *inventory);
 /* What is free in the bucket as the newest reply said; -1 while unknown. */

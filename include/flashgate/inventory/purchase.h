@@ -1,7 +1,7 @@
 /* purchase.h - one request to buy, on its way through the inventory, and every answer it can get.
  *
  * Embedded in the caller's request and owned by the caller, who must not touch or free it between
- * fg_inventory_buy and `answered`. Nothing here allocates. */
+ * fg_inventory_submit and `answered`. Nothing here allocates. */
 #ifndef FLASHGATE_INVENTORY_PURCHASE_H
 #define FLASHGATE_INVENTORY_PURCHASE_H
 
@@ -54,7 +54,7 @@ struct fg_purchase {
     unsigned own_count;
     uint64_t retry_after_ns; /* OUTCOME_UNKNOWN, BUSY: not before */
 
-    /* The inventory's own while the purchase is under way. */
+    /* The inventory's own from fg_inventory_decide on. */
     struct fg_purchase *next;
     enum fg_answer
         refusal; /* NONE: buy. Else only look, and refuse with this if nothing is found */
