@@ -75,8 +75,7 @@ static void answer_limit_reached(const struct purchase_context *context)
     struct fg_buffer body = fg_buffer_over(body_memory, sizeof body_memory);
     snprintf(detail, sizeof detail, "at most %u of SKU %s for each shopper", context->per_user,
              context->sku);
-    fg_problem_body(&body, FG_PROBLEM_LIMIT_REACHED, fg_text_of(detail));
-    body.length--; /* the closing brace comes after the member */
+    fg_problem_body_open(&body, FG_PROBLEM_LIMIT_REACHED, fg_text_of(detail));
     fg_buffer_add_text(&body, FG_TEXT(",\"orders\":["));
     for (unsigned i = 0; i < purchase->own_count; i++) {
         struct fg_order_id id = purchase->order;
@@ -85,10 +84,9 @@ static void answer_limit_reached(const struct purchase_context *context)
         fg_order_id_add(&body, &id);
         fg_buffer_add_byte(&body, '"');
     }
-    fg_buffer_add_text(&body, FG_TEXT("]}"));
-    context->request->problem = FG_PROBLEM_LIMIT_REACHED;
-    fg_http_begin(context->request, fg_problem_status(FG_PROBLEM_LIMIT_REACHED),
-                  "application/problem+json");
+    fg_buffer_add_byte(&body, ']');
+    fg_problem_body_close(&body);
+    fg_http_begin_problem(context->request, FG_PROBLEM_LIMIT_REACHED, 0);
     fg_http_end(context->request, fg_buffer_text(&body));
 }
 

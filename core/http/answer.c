@@ -111,16 +111,22 @@ void fg_http_end(struct fg_http_request *request, struct fg_text body)
     server_answer_ready(request);
 }
 
+void fg_http_begin_problem(struct fg_http_request *request, enum fg_problem problem,
+                           uint32_t retry_after_s)
+{
+    request->problem = (uint16_t)problem;
+    fg_http_begin(request, fg_problem_status(problem), "application/problem+json");
+    if (retry_after_s > 0)
+        fg_http_field_decimal(request, "Retry-After", retry_after_s);
+}
+
 void fg_http_refuse(struct fg_http_request *request, enum fg_problem problem,
                     uint32_t retry_after_s, struct fg_text detail)
 {
     char memory[PROBLEM_BYTES];
     struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
     fg_problem_body(&body, problem, detail);
-    request->problem = (uint16_t)problem;
-    fg_http_begin(request, fg_problem_status(problem), "application/problem+json");
-    if (retry_after_s > 0)
-        fg_http_field_decimal(request, "Retry-After", retry_after_s);
+    fg_http_begin_problem(request, problem, retry_after_s);
     fg_http_end(request, fg_buffer_text(&body));
 }
 

@@ -308,22 +308,31 @@ struct fg_text fg_http_body(const struct fg_http_parser *parser)
     return view(parser, parser->body_at, parser->body_length);
 }
 
-struct fg_text fg_http_header(const struct fg_http_parser *parser, struct fg_text name,
-                              unsigned *count_r)
+bool fg_http_header_next(const struct fg_http_parser *parser, struct fg_text name, unsigned *place,
+                         struct fg_text *value)
 {
-    struct fg_text value = { 0 };
-    unsigned count = 0;
-    for (unsigned i = 0; i < parser->field_count; i++) {
-        const struct fg_http_field *field = &parser->fields[i];
+    while (*place < parser->field_count) {
+        const struct fg_http_field *field = &parser->fields[(*place)++];
         if (field->name_length != name.length ||
             !fg_text_equal_ignoring_case(view(parser, field->name_at, field->name_length), name))
             continue;
-        if (count++ == 0)
-            value = view(parser, field->value_at, field->value_length);
+        *value = view(parser, field->value_at, field->value_length);
+        return true;
     }
+    return false;
+}
+
+struct fg_text fg_http_header(const struct fg_http_parser *parser, struct fg_text name,
+                              unsigned *count_r)
+{
+    struct fg_text first = { 0 }, value;
+    unsigned count = 0, place = 0;
+    while (fg_http_header_next(parser, name, &place, &value))
+        if (count++ == 0)
+            first = value;
     if (count_r != NULL)
         *count_r = count;
-    return value;
+    return first;
 }
 
 static int hexadecimal(char digit)

@@ -35,7 +35,7 @@ const char *fg_problem_title(enum fg_problem problem)
     return row_of(problem)->title;
 }
 
-void fg_problem_body(struct fg_buffer *body, enum fg_problem problem, struct fg_text detail)
+void fg_problem_body_open(struct fg_buffer *body, enum fg_problem problem, struct fg_text detail)
 {
     const struct row *row = row_of(problem);
 
@@ -49,7 +49,17 @@ void fg_problem_body(struct fg_buffer *body, enum fg_problem problem, struct fg_
         fg_buffer_add_string(body, ",\"detail\":");
         fg_buffer_add_json_string(body, detail);
     }
+}
+
+void fg_problem_body_close(struct fg_buffer *body)
+{
     fg_buffer_add_byte(body, '}');
+}
+
+void fg_problem_body(struct fg_buffer *body, enum fg_problem problem, struct fg_text detail)
+{
+    fg_problem_body_open(body, problem, detail);
+    fg_problem_body_close(body);
 }
 
 const char *fg_http_reason(int status)

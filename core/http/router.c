@@ -61,9 +61,7 @@ static void refuse_method(struct fg_http_request *request, unsigned allowed)
     fg_buffer_add_text(&detail, FG_TEXT("expected "));
     fg_buffer_add_text(&detail, fg_buffer_text(&allow));
     fg_problem_body(&body, FG_PROBLEM_METHOD_NOT_ALLOWED, fg_buffer_text(&detail));
-    request->problem = FG_PROBLEM_METHOD_NOT_ALLOWED;
-    fg_http_begin(request, fg_problem_status(FG_PROBLEM_METHOD_NOT_ALLOWED),
-                  "application/problem+json");
+    fg_http_begin_problem(request, FG_PROBLEM_METHOD_NOT_ALLOWED, 0);
     fg_http_field(request, "Allow", fg_buffer_text(&allow));
     fg_http_end(request, fg_buffer_text(&body));
 }

@@ -483,6 +483,15 @@ const struct fg_http_counts *fg_http_server_counts(const struct fg_http_server *
     return &server->counts;
 }
 
+void fg_http_server_set_timeouts(struct fg_http_server *server, uint64_t header_ns,
+                                 uint64_t body_ns, uint64_t idle_ns, uint64_t send_ns)
+{
+    server->settings.header_timeout_ns = header_ns;
+    server->settings.body_timeout_ns = body_ns;
+    server->settings.idle_timeout_ns = idle_ns;
+    server->settings.send_timeout_ns = send_ns;
+}
+
 void fg_http_server_stop_keep_alive(struct fg_http_server *server)
 {
     server->no_keep_alive = true;

@@ -578,6 +578,28 @@ static void headers_are_found_by_name(void **state)
     assert_text(fg_http_header(&reading.parser, FG_TEXT("HOST"), NULL), "shop");
 }
 
+static void fields_of_one_name_come_in_order(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nVia: a\r\n" HOST "vIA:\r\nVia2: x\r\n"
+                                  "VIA:  c, d \r\n\r\n";
+    static const char *const expected[] = { "a", "", "c, d" };
+    static struct reading reading;
+    struct fg_text value;
+    unsigned place = 0;
+    (void)state;
+    start(&reading);
+    feed(&reading, request, sizeof request - 1);
+    assert_true(reading.parser.complete);
+    for (size_t i = 0; i < FG_COUNT_OF(expected); i++) {
+        assert_true(fg_http_header_next(&reading.parser, FG_TEXT("Via"), &place, &value));
+        assert_text(value, expected[i]);
+    }
+    assert_false(fg_http_header_next(&reading.parser, FG_TEXT("Via"), &place, &value));
+    assert_false(fg_http_header_next(&reading.parser, FG_TEXT("Via"), &place, &value));
+    place = 0;
+    assert_false(fg_http_header_next(&reading.parser, FG_TEXT("Vi"), &place, &value));
+}
+
 static void query_values_are_decoded(void **state)
 {
     static const struct {
@@ -696,6 +718,7 @@ int main(void)
         cmocka_unit_test(the_next_message_stays_unread),
         cmocka_unit_test(a_connect_is_a_request_like_any_other),
         cmocka_unit_test(headers_are_found_by_name),
+        cmocka_unit_test(fields_of_one_name_come_in_order),
         cmocka_unit_test(query_values_are_decoded),
         cmocka_unit_test(a_query_value_is_bounded_by_its_scratch),
         cmocka_unit_test(mangled_requests_have_one_outcome),

@@ -19,11 +19,12 @@ static struct {
     unsigned ends;
 } answer;
 
-void fg_http_begin(struct fg_http_request *request, int status, const char *content_type)
+void fg_http_begin_problem(struct fg_http_request *request, enum fg_problem problem,
+                           uint32_t retry_after_s)
 {
-    (void)request;
-    assert_string_equal(content_type, "application/problem+json");
-    answer.status = status;
+    assert_int_equal(retry_after_s, 0);
+    request->problem = (uint16_t)problem;
+    answer.status = fg_problem_status(problem);
 }
 
 void fg_http_field(struct fg_http_request *request, const char *name, struct fg_text value)

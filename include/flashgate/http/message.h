@@ -65,6 +65,10 @@ struct fg_text fg_http_body(const struct fg_http_parser *parser);
  * None: *count_r == 0. count_r may be NULL. */
 struct fg_text fg_http_header(const struct fg_http_parser *parser, struct fg_text name,
                               unsigned *count_r);
+/* The values of all fields of that name, in the order they came: *place is 0 before the first call. False
+ * after the last. */
+bool fg_http_header_next(const struct fg_http_parser *parser, struct fg_text name, unsigned *place,
+                         struct fg_text *value_r) FG_MUST_CHECK;
 /* The value of `name` in a query string, %XX decoded into `scratch`; false when absent or malformed. */
 bool fg_http_query_value(struct fg_text query, const char *name, struct fg_buffer *scratch,
                          struct fg_text *value_r) FG_MUST_CHECK;

@@ -50,6 +50,9 @@ const char *fg_problem_code(enum fg_problem problem);
 const char *fg_problem_title(enum fg_problem problem);
 /* {"type":"about:blank","title":…,"status":…,"code":…,"detail":…}; no detail when it is empty. */
 void fg_problem_body(struct fg_buffer *body, enum fg_problem problem, struct fg_text detail);
+/* The same with extension members: between the two come ,"name":value for each. */
+void fg_problem_body_open(struct fg_buffer *body, enum fg_problem problem, struct fg_text detail);
+void fg_problem_body_close(struct fg_buffer *body);
 const char *fg_http_reason(int status);
 
 #endif

@@ -75,6 +75,9 @@ enum fg_result fg_http_server_listen(struct fg_http_server *server, int fd,
 void *fg_http_server_owner(const struct fg_http_server *server);
 struct fg_ring *fg_http_server_ring(const struct fg_http_server *server);
 const struct fg_http_counts *fg_http_server_counts(const struct fg_http_server *server);
+/* For what starts from now on: a deadline that runs already stays. Thread: the ring's. */
+void fg_http_server_set_timeouts(struct fg_http_server *server, uint64_t header_ns,
+                                 uint64_t body_ns, uint64_t idle_ns, uint64_t send_ns);
 /* From now on every answer says Connection: close, so that a load balancer's connections go elsewhere. */
 void fg_http_server_stop_keep_alive(struct fg_http_server *server);
 /* Drain: listeners take what is queued and close, idle connections close, others after their answer
@@ -98,6 +101,10 @@ void fg_http_field(struct fg_http_request *request, const char *name, struct fg_
 void fg_http_field_decimal(struct fg_http_request *request, const char *name, uint64_t value);
 /* Ends it with this body (Content-Length is added; HEAD gets the length and no body) and sends. */
 void fg_http_end(struct fg_http_request *request, struct fg_text body);
+/* Starts a problem answer with fields or members of its own; its body is fg_problem_body's, or what is
+ * between fg_problem_body_open and _close. `retry_after_s` 0: no Retry-After. */
+void fg_http_begin_problem(struct fg_http_request *request, enum fg_problem problem,
+                           uint32_t retry_after_s);
 /* A whole problem answer; `retry_after_s` 0: no Retry-After. `detail` may be empty. */
 void fg_http_refuse(struct fg_http_request *request, enum fg_problem problem,
                     uint32_t retry_after_s, struct fg_text detail);
