@@ -217,6 +217,43 @@ static void threads_share_the_limit_and_never_mix_lines(void **state)
     }
 }
 
+/* Sites of its own, so that no line is held back. */
+static void *talk_without_limit(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++) {
+        struct fg_log_site site = { 0 };
+        const struct fg_log_field field = FG_NUMBER_FIELD("n", i);
+        fg_log_write(&site, FG_LOG_WARN, "turn", &field, 1);
+    }
+    return NULL;
+}
+
+static void settings_change_while_threads_log(void **state)
+{
+    (void)state;
+    fg_log_configure("gate", FG_LOG_INFO, FG_LOG_LOGFMT);
+    listen_to_stderr();
+    pthread_t threads[4];
+    for (size_t i = 0; i < FG_COUNT_OF(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, talk_without_limit, NULL), 0);
+    }
+    for (int i = 0; i < 1000; i++) {
+        fg_log_configure("gate", i % 3 ? FG_LOG_WARN : FG_LOG_INFO,
+                         i % 2 ? FG_LOG_JSON : FG_LOG_LOGFMT);
+    }
+    for (size_t i = 0; i < FG_COUNT_OF(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(count_of(what_was_said(), "\n"), 400);
+    char *rest = heard;
+    for (char *line = strsep(&rest, "\n"); rest != NULL; line = strsep(&rest, "\n")) {
+        assert_matches(line, "^time=[^ ]+ level=warn program=gate event=turn n=[0-9]+$|"
+                             "^\\{\"time\":\"[^\"]+\",\"level\":\"warn\",\"program\":\"gate\","
+                             "\"event\":\"turn\",\"n\":[0-9]+\\}$");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_site_says_ten_lines_a_second),
         cmocka_unit_test(long_values_are_cut_and_lines_end),
         cmocka_unit_test(threads_share_the_limit_and_never_mix_lines),
+        cmocka_unit_test(settings_change_while_threads_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,8 @@ struct fg_log_site {         /* the repeat limit of one call site */
     _Atomic uint32_t suppressed;
 };
 
+/* Any thread, also while others log: a line is written as the settings were when it began. `program` must
+ * live on. */
 void fg_log_configure(const char *program, enum fg_log_level minimum, enum fg_log_format format);
 
 void fg_log_write(struct fg_log_site *site, enum fg_log_level level, const char *event,
