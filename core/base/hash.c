@@ -15,6 +15,18 @@ uint64_t fg_hash(const void *bytes, size_t length, uint64_t seed)
     return XXH3_64bits_withSeed(bytes, length, seed);
 }
 
+_Static_assert(sizeof(struct fg_hash_key) >= XXH3_SECRET_SIZE_MIN, "XXH3 reads that much");
+
+void fg_hash_key_make(struct fg_hash_key *key)
+{
+    fg_random(key->secret, sizeof key->secret);
+}
+
+uint64_t fg_hash_keyed(const void *bytes, size_t length, const struct fg_hash_key *key)
+{
+    return XXH3_64bits_withSecret(bytes, length, key->secret, sizeof key->secret);
+}
+
 void fg_random(void *bytes, size_t length)
 {
     char *at = bytes;

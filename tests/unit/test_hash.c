@@ -36,6 +36,27 @@ static void random_bytes_differ(void **state)
     fg_random(NULL, 0);
 }
 
+/* Every byte of a key matters for some text, and two fresh keys never agree. */
+static void keyed_hashes_depend_on_the_secret(void **state)
+{
+    static const char text[] =
+        "a shopper's identifier, long enough to be read in more than one piece, "
+        "and then some: 0123456789 0123456789 0123456789 0123456789 0123456789";
+    struct fg_hash_key a, b;
+    (void)state;
+    fg_hash_key_make(&a);
+    fg_hash_key_make(&b);
+    for (size_t length = 1; length <= sizeof text; length++) {
+        assert_true(fg_hash_keyed(text, length, &a) == fg_hash_keyed(text, length, &a));
+        assert_true(fg_hash_keyed(text, length, &a) != fg_hash_keyed(text, length, &b));
+        assert_true(fg_hash_keyed(text, length, &a) != fg_hash(text, length, 0));
+    }
+    /* The value that xxhash's own XXH3_64bits_withSecret gives. */
+    for (size_t i = 0; i < sizeof a.secret; i++)
+        a.secret[i] = (uint8_t)(i * 7 + 1);
+    assert_true(fg_hash_keyed("abc", 3, &a) == UINT64_C(0xac9cf8582bddd816));
+}
+
 static void clocks(void **state)
 {
     (void)state;
@@ -54,6 +75,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_values),
         cmocka_unit_test(seeds_and_bytes_matter),
+        cmocka_unit_test(keyed_hashes_depend_on_the_secret),
         cmocka_unit_test(random_bytes_differ),
         cmocka_unit_test(clocks),
     };

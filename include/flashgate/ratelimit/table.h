@@ -5,11 +5,12 @@
  * line is one cache line of eight words; a key lives in its line or nowhere, so a check costs one memory miss, and
  * fg_table_prefetch lets those of several tables overlap. There are 20 bytes for each of `keys` (2.5 words),
  * so a table that holds as many keys as it was made for has lines that are 40 % full on average: one key in
- * four hundred meets a full line, and two keys share a word (tag and line alike) with odds of 3 in a million.
- * Sharing a word can only refuse too early, never admit too much.
+ * five hundred met a full line on the way there, one in sixty would now. Two keys share a word (tag and line
+ * alike) with odds of 3 in a million. Sharing a word can only refuse too early, never admit too much.
  *
  * Every change is one compare-and-swap of one word. A new key takes an empty word, else one whose time has
- * passed, else that of the key nearest to being full again, which is forgotten and counted (an eviction).
+ * passed, else that of the key nearest to being full again, which is forgotten and counted (an eviction). A
+ * key never has two words (table.c says how); in a race for that a key may be refused that had a token.
  *
  * Never blocks, never allocates after fg_table_new; any thread, but the counts are the caller's. */
 #ifndef FLASHGATE_RATELIMIT_TABLE_H
@@ -39,27 +40,29 @@ uint64_t fg_table_look(const struct fg_table *table, uint64_t hash);
 struct fg_table_receipt {
     uint32_t line;
     uint8_t slot;
+    int8_t keys;            /* keys more in the table, -1 … 1; always set, even by a refusal */
     uint64_t before, after; /* words; `after` is what was written */
     uint64_t units;
 };
 enum fg_table_outcome {
-    FG_TABLE_REFUSED, /* no token was left (any more); nothing was changed */
+    FG_TABLE_REFUSED, /* no token was left (any more) */
     FG_TABLE_CHARGED,
-    FG_TABLE_INSERTED, /* charged, and the key is new: one key more */
-    FG_TABLE_EVICTED, /* charged, and another key, whose bucket was not full yet, was forgotten for it */
+    FG_TABLE_INSERTED, /* charged, and the key is new */
+    FG_TABLE_EVICTED,  /* the same, and a key whose bucket was not full yet was forgotten for it */
 };
 /* Takes one token at now_units of `clock`. */
 enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
                                       uint64_t hash, uint64_t now_units,
-                                      struct fg_table_receipt *receipt_r);
-/* Takes the charge back. If nobody touched the word since, it is restored exactly, whoever it belonged to.
- * True: that emptied a word that fg_table_charge had filled (one key less). */
+                                      struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
+/* Takes back, once, a charge made on this clock. If nobody touched the word since, it is restored exactly,
+ * whoever it belonged to; else the key gets its token back if it is still there. True: one key less. */
 bool fg_table_undo(struct fg_table *table, const struct fg_token_clock *clock,
                    const struct fg_table_receipt *receipt, uint64_t now_units);
 
 /* Empties the words whose time has passed, in lines [first, first + lines), or up to the end; returns how many.
- * Each line must be swept before the clock comes round (tokens.h). One thread at a time. */
-uint64_t fg_table_sweep(struct fg_table *table, uint64_t now_units, uint64_t first, uint64_t lines);
+ * Each line must be swept before the clock comes round (tokens.h). */
+uint64_t fg_table_sweep(struct fg_table *table, const struct fg_token_clock *clock,
+                        uint64_t now_units, uint64_t first, uint64_t lines);
 uint64_t fg_table_lines(const struct fg_table *table);
 
 #endif
