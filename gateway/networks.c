@@ -1,13 +1,7 @@
 /* networks.c - see networks.h. */
 #include "networks.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-
-enum {
-    TEXT_BYTES = 64
-};
 
 /* Bits below the prefix must be zero: an address with a host part is more likely a slip than a network. */
 static bool has_host_part(const struct network *network, unsigned bits)
@@ -20,16 +14,12 @@ static bool has_host_part(const struct network *network, unsigned bits)
 
 bool network_parse(struct fg_text text, struct network *network)
 {
-    char address[TEXT_BYTES];
-    struct fg_text rest = text, host = fg_text_cut(&rest, '/');
-    if (host.length == 0 || host.length >= sizeof address)
+    struct client_address address;
+    struct fg_text rest = text;
+    if (!client_address_parse(fg_text_cut(&rest, '/'), &address))
         return false;
-    memcpy(address, host.at, host.length);
-    address[host.length] = '\0';
-    memset(network, 0, sizeof *network);
-    network->is_six = inet_pton(AF_INET6, address, network->bytes) == 1;
-    if (!network->is_six && inet_pton(AF_INET, address, network->bytes) != 1)
-        return false;
+    *network = (struct network){ .is_six = address.is_six };
+    memcpy(network->bytes, address.bytes, sizeof network->bytes);
     unsigned bits = network->is_six ? 128 : 32;
     uint64_t prefix = bits;
     if (rest.at != NULL && fg_text_decimal(rest, bits, &prefix) != FG_NUMBER_OK)
@@ -47,23 +37,17 @@ static bool has_prefix(const uint8_t *bytes, const struct network *network)
     return rest == 0 || ((bytes[whole] ^ network->bytes[whole]) & mask) == 0;
 }
 
-bool networks_contain(const struct networks *networks, const struct fg_address *address)
+bool networks_contain_client(const struct networks *networks, const struct client_address *address)
 {
-    const struct sockaddr_in *four = (const struct sockaddr_in *)&address->socket;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address->socket;
-    const uint8_t *bytes;
-    bool is_six = false;
-    if (address->socket.any.sa_family == AF_INET) {
-        bytes = (const uint8_t *)&four->sin_addr;
-    } else if (address->socket.any.sa_family == AF_INET6) {
-        bytes = six->sin6_addr.s6_addr;
-        is_six = !IN6_IS_ADDR_V4MAPPED(&six->sin6_addr);
-        bytes += is_six ? 0 : 12;
-    } else {
-        return false;
-    }
     for (size_t i = 0; i < networks->count; i++)
-        if (networks->items[i].is_six == is_six && has_prefix(bytes, &networks->items[i]))
+        if (networks->items[i].is_six == address->is_six &&
+            has_prefix(address->bytes, &networks->items[i]))
             return true;
     return false;
+}
+
+bool networks_contain(const struct networks *networks, const struct fg_address *socket)
+{
+    struct client_address address;
+    return client_address_from(socket, &address) && networks_contain_client(networks, &address);
 }

@@ -12,6 +12,8 @@
 #include "flashgate/base/text.h"
 #include "flashgate/ring/ring.h"
 
+#include "client_address.h"
+
 enum {
     NETWORKS_MAX = 256
 };
@@ -27,8 +29,10 @@ struct networks {
     size_t count;
 };
 
+/* Without a host part set: 10.1.2.3/8 is refused. */
 bool network_parse(struct fg_text text, struct network *network_r) FG_MUST_CHECK;
-/* Without a host part set: 10.1.2.3/8 is refused by network_parse. */
-bool networks_contain(const struct networks *networks, const struct fg_address *address);
+bool networks_contain(const struct networks *networks, const struct fg_address *socket);
+/* The address must be unmapped. */
+bool networks_contain_client(const struct networks *networks, const struct client_address *address);
 
 #endif
