@@ -3,21 +3,29 @@
  *
  *             too many errors or slow calls in `window`           `wait` is over
  *   closed ───────────────────────────────────────────► open ───────────────────► half-open
- *     ▲                                                  ▲                            │
- *     │                                                  └── a step turned out bad ───┤
- *     └───────────────────────────── the last step of the ramp turned out well ───────┘
+ *     ▲                                                 │ ▲                            │
+ *     │                            forced closed        │ └── a step turned out bad ───┤
+ *     ├─────────────────────────────────────────────────┘                              │
+ *     └──────────────── the last step of the ramp turned out well, or forced closed ───┘
  *
  * closed: every call goes. The window is ten slices of time; a slice's counts are forgotten as a whole. The
- * breaker opens when the window has at least `min_calls` and one of the ratios is reached.
+ * breaker opens when the window has at least `min_calls` and one of the ratios is reached. A call is slow when it
+ * took longer than `slow_over`, whether or not it was an error.
  * open: no call goes, until `wait` is over.
  * half-open: at step i the share ramp[i] of the calls goes, evenly spread, and at least one every
  * FG_BREAKER_PROBE_NS, so that a quiet link is probed too. A step ends well when FG_BREAKER_STEP_CALLS calls
- * came back good, or at least one did and FG_BREAKER_STEP_NS are over; it ends badly as soon as bad calls reach
- * the ratio among at least FG_BREAKER_STEP_LEAST, or when the only calls that came back are bad.
- * Results of calls sent before the state began are counted in metrics, but decide nothing.
+ * came back good, or at least one did and FG_BREAKER_STEP_NS are over; it ends badly as soon as errors or slow
+ * calls reach their ratio among at least FG_BREAKER_STEP_LEAST, or when the only calls that came back are bad.
+ * A ratio of 0 makes its kind of call a good one. Results of calls sent before the state, or the step, began
+ * are counted in metrics, but decide nothing.
  *
- * An operator may force it `open` or `closed`, or let it `observe` (everything goes, the states still move);
- * `automatic` gives it back. mode shadow: the same as observe, from the configuration; off: not even counted.
+ * An operator may force it `open` (nothing goes) or `closed` (everything goes, and the state rests in closed with
+ * an empty window), or let it `observe`: everything goes, the states still move. `automatic` gives it back; a
+ * breaker that was forced open then is open, and has waited as long as it was forced.
+ * mode shadow: the same as observe, from the configuration, unless the operator forces something else.
+ * mode off: everything goes and nothing is counted, whatever is forced.
+ * While observing, a no is counted in would_refuse. Calls come back that the ramp would have kept: so in a
+ * step no more results count than calls would have gone, the first that come.
  *
  * A breaker belongs to one thread, which alone calls what changes it; `view` may be read by any. Time is an
  * argument. Never blocks, never allocates. */
@@ -30,6 +38,7 @@
 
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
+#include "flashgate/base/state.h"
 #include "flashgate/ratelimit/mode.h"
 
 enum {
@@ -56,7 +65,8 @@ enum fg_breaker_state {
     FG_BREAKER_HALF_OPEN,
     FG_BREAKER_STATES
 };
-extern const char *const fg_breaker_state_words[]; /* ended by NULL */
+extern const struct fg_state fg_breaker_moves[FG_BREAKER_STATES]; /* the drawing, as a table */
+extern const char *const fg_breaker_state_words[];                /* ended by NULL */
 
 enum fg_breaker_force {
     FG_BREAKER_AUTOMATIC,
@@ -84,9 +94,9 @@ struct fg_breaker_view {    /* written by the owner, read by any thread; all rel
     _Atomic uint64_t step;                                     /* of the ramp, while half-open */
     _Atomic uint64_t since_ns;                                 /* when the state began */
     _Atomic uint64_t window_calls, window_errors, window_slow; /* as last summed */
-    _Atomic uint64_t good, error, slow;                        /* calls, since start */
-    _Atomic uint64_t refused, would_refuse;                    /* would: observing, or in shadow */
-    _Atomic uint64_t entered[FG_BREAKER_STATES];               /* transitions, by new state */
+    _Atomic uint64_t good, error, slow; /* calls, since start; slow: of those that were no error */
+    _Atomic uint64_t refused, would_refuse;      /* would: observing, or in shadow */
+    _Atomic uint64_t entered[FG_BREAKER_STATES]; /* transitions, by new state */
 };
 
 struct fg_breaker {
@@ -96,27 +106,31 @@ struct fg_breaker {
     enum fg_breaker_force force;
     uint64_t since_ns;
     struct fg_breaker_slice slices[FG_BREAKER_SLICES];
+    uint64_t step_since_ns; /* outside half-open: since_ns */
     /* half-open */
     unsigned step;
-    uint64_t step_since_ns, step_good, step_bad, last_probe_ns;
+    struct fg_breaker_slice step_results;
+    uint64_t step_good, step_let_go, let_go_ns;
     uint64_t credit_ppm; /* grows by the share with every call asked for; 1 000 000 let one go */
 };
 
 void fg_breaker_init(struct fg_breaker *breaker, const struct fg_breaker_settings *settings,
                      uint64_t now_ns);
-/* New settings; window, state and timers stay. */
+/* New settings; window, state and timers stay. Counts are forgotten if the window has another length. A step
+ * the new ramp does not have becomes its last. */
 void fg_breaker_configure(struct fg_breaker *breaker, const struct fg_breaker_settings *settings);
 void fg_breaker_force(struct fg_breaker *breaker, enum fg_breaker_force force, uint64_t now_ns);
 
 /* May a call go? What was let go must be told with fg_breaker_tell when it ends. */
 bool fg_breaker_allows(struct fg_breaker *breaker, uint64_t now_ns) FG_MUST_CHECK;
-/* `calls` calls that were sent at sent_ns have ended, and took took_ns. */
+/* `calls` calls that were sent at sent_ns have ended, each the same way, and took took_ns. */
 void fg_breaker_tell(struct fg_breaker *breaker, enum fg_breaker_result result, uint64_t calls,
                      uint64_t sent_ns, uint64_t took_ns, uint64_t now_ns);
-/* The share of the calls that may go now, in ppm: for callers that size a batch by it. Moves the state when
- * `wait` is over, as fg_breaker_allows does. */
+/* The share of the calls that may go now, in ppm: for callers that size a batch by it, instead of
+ * fg_breaker_allows, and tell of the batch as one call. Moves the state when `wait` is over, and counts a 0
+ * as a call refused, as that does. */
 uint64_t fg_breaker_share_ppm(struct fg_breaker *breaker, uint64_t now_ns);
-/* Not before that long will more than probes be let go; 0: now. */
+/* Not before that long will any call be let go; 0: now. Forced open: `wait`, for want of anything better. */
 uint64_t fg_breaker_wait_ns(const struct fg_breaker *breaker, uint64_t now_ns);
 
 #endif
