@@ -37,7 +37,7 @@ static enum fg_result call(const char *address, const char *method,
     return FG_OK;
 }
 
-/* A definition's problem speaks for itself ("sale.yaml:3:9: …"), so editors find the place. */
+/* The problem of a file speaks for itself ("sale.yaml:3:9: …"), so editors find the place. */
 static enum fg_result refusal(const struct answer *answer, struct fg_error *error)
 {
     const char *code = fg_document_text_or(answer->document, "code", "");
@@ -46,7 +46,7 @@ static enum fg_result refusal(const struct answer *answer, struct fg_error *erro
 
     if (strcmp(code, outcome_unknown) == 0)
         return fg_error_set(error, FG_UNKNOWN, "%s", detail);
-    if (strcmp(code, "invalid_definition") == 0)
+    if (strcmp(code, "invalid_definition") == 0 || strcmp(code, "invalid_config") == 0)
         return fg_error_set(error, FG_REFUSED, "%s", detail);
     if (code[0] == '\0')
         return fg_error_set(error, FG_REFUSED, "status %d: %s", answer->status, detail);
@@ -69,19 +69,48 @@ static void print_refusal(const struct fg_ctl *ctl, const struct answer *answer)
         fg_document_print(answer->document, ctl->out);
 }
 
+static enum fg_result say_how_to_check(const struct fg_admin_change *change, struct fg_error *error)
+{
+    char reason[FG_ERROR_TEXT_BYTES];
+
+    memcpy(reason, error->text, sizeof reason);
+    return fg_error_set(error, FG_UNKNOWN, "the change may or may not have happened (%s). %s",
+                        reason, change->check);
+}
+
+void fg_admin_call(const char *target, const struct fg_admin_change *change, unsigned seconds,
+                   struct fg_admin_answer *answer)
+{
+    const struct fg_admin_change question = { .target = target };
+    const char *method = change != NULL ? "POST" : "GET";
+    struct answer raw = { 0 };
+    struct fg_error *error = &answer->error;
+    enum fg_result result =
+        call(answer->address, method, change != NULL ? change : &question, seconds, &raw, error);
+
+    if (result == FG_OK && (raw.status < 200 || raw.status > 299))
+        result = refusal(&raw, error);
+    else if (result == FG_UNKNOWN && change != NULL)
+        result = say_how_to_check(change, error);
+    else if (result == FG_UNKNOWN) /* a question that was not answered leaves nothing in doubt */
+        result = error->result = FG_UNREACHABLE;
+    answer->result = result;
+    answer->document = raw.document;
+}
+
 enum fg_result fg_admin_ask(const char *address, const char *target, unsigned seconds,
                             json_t **document_r, struct fg_error *error)
 {
-    const struct fg_admin_change question = { .target = target };
-    struct answer answer = { 0 };
-    enum fg_result result = call(address, "GET", &question, seconds, &answer, error);
+    struct fg_admin_answer answer = { .address = address };
 
-    if (result == FG_OK)
-        result = judge(&answer, document_r, error);
-    else if (result == FG_UNKNOWN) /* a question that was not answered leaves nothing in doubt */
-        result = error->result = FG_UNREACHABLE;
+    fg_admin_call(target, NULL, seconds, &answer);
+    if (answer.result == FG_OK) {
+        *document_r = answer.document;
+        return FG_OK;
+    }
     json_decref(answer.document);
-    return result;
+    *error = answer.error;
+    return answer.result;
 }
 
 /* Adds the words for somebody who has no gateway at all. */
@@ -99,14 +128,13 @@ static enum fg_result nobody_answers(const struct fg_ctl *ctl, struct fg_error *
                         ctl->gateway_count, reason);
 }
 
-enum fg_result fg_admin_read(const struct fg_ctl *ctl, const char *target, unsigned seconds,
-                             json_t **document_r, struct fg_error *error)
+static enum fg_result consult(const struct fg_ctl *ctl, const char *method,
+                              const struct fg_admin_change *question, unsigned seconds,
+                              json_t **document_r, struct fg_error *error)
 {
-    const struct fg_admin_change question = { .target = target };
-
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         struct answer answer = { 0 };
-        enum fg_result result = call(ctl->gateways[i], "GET", &question, seconds, &answer, error);
+        enum fg_result result = call(ctl->gateways[i], method, question, seconds, &answer, error);
 
         if (result == FG_OK) {
             result = judge(&answer, document_r, error);
@@ -120,13 +148,44 @@ enum fg_result fg_admin_read(const struct fg_ctl *ctl, const char *target, unsig
     return nobody_answers(ctl, error);
 }
 
-static enum fg_result say_how_to_check(const struct fg_admin_change *change, struct fg_error *error)
+enum fg_result fg_admin_read(const struct fg_ctl *ctl, const char *target, unsigned seconds,
+                             json_t **document_r, struct fg_error *error)
 {
-    char reason[FG_ERROR_TEXT_BYTES];
+    const struct fg_admin_change question = { .target = target };
 
-    memcpy(reason, error->text, sizeof reason);
-    return fg_error_set(error, FG_UNKNOWN, "the change may or may not have happened (%s). %s",
-                        reason, change->check);
+    return consult(ctl, "GET", &question, seconds, document_r, error);
+}
+
+enum fg_result fg_admin_consult(const struct fg_ctl *ctl, const struct fg_admin_change *question,
+                                json_t **document_r, struct fg_error *error)
+{
+    return consult(ctl, "POST", question, FG_ADMIN_SECONDS, document_r, error);
+}
+
+void fg_admin_deliver(const struct fg_ctl *ctl, json_t *document,
+                      void (*print)(const struct fg_ctl *ctl, const json_t *document))
+{
+    if (ctl->json)
+        fg_document_print(document, ctl->out);
+    else
+        print(ctl, document);
+    json_decref(document);
+}
+
+enum fg_result fg_admin_show(const struct fg_ctl *ctl, const char *pattern,
+                             const char *const *values,
+                             void (*print)(const struct fg_ctl *ctl, const json_t *document),
+                             struct fg_error *error)
+{
+    char target[FG_ADMIN_TARGET_BYTES];
+    json_t *document;
+    enum fg_result result = fg_admin_target(target, pattern, values, error);
+
+    if (result == FG_OK)
+        result = fg_admin_read(ctl, target, FG_ADMIN_SECONDS, &document, error);
+    if (result == FG_OK)
+        fg_admin_deliver(ctl, document, print);
+    return result;
 }
 
 enum fg_result fg_admin_change(const struct fg_ctl *ctl, const struct fg_admin_change *change,

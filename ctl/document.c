@@ -1,6 +1,8 @@
 /* document.c - the forgiving readings of document.h. */
 #include "document.h"
 
+#include "table.h"
+
 const char *fg_document_text_or(const json_t *object, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -36,6 +38,20 @@ int64_t fg_document_sum(const json_t *array, const char *key)
             return INT64_MAX;
     }
     return sum;
+}
+
+void fg_document_print_lines(const json_t *texts, FILE *out)
+{
+    size_t i;
+    json_t *text;
+
+    json_array_foreach(texts, i, text)
+    {
+        fputs("  ", out);
+        fg_print_safely(
+            json_is_string(text) ? json_string_value(text) : fg_document_text(text, "words"), out);
+        fputc('\n', out);
+    }
 }
 
 void fg_document_print(const json_t *document, FILE *out)

@@ -15,6 +15,8 @@ int64_t fg_document_number(const json_t *object, const char *key); /* 0 */
 bool fg_document_is_true(const json_t *object, const char *key);
 /* The sum of a number over all elements of an array. */
 int64_t fg_document_sum(const json_t *array, const char *key);
+/* Each text of an array (of objects: the member "words") on a line, indented and safe for a terminal. */
+void fg_document_print_lines(const json_t *texts, FILE *out);
 /* The whole of it, indented, with a newline. */
 void fg_document_print(const json_t *document, FILE *out);
 

@@ -5,8 +5,13 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "flags.h"
 #include "table.h"
 #include "verbs.h"
+
+enum {
+    GLOBAL_FLAGS = 5
+};
 
 struct switches {
     bool help, version;
@@ -27,13 +32,19 @@ static int end_with(enum fg_result result, const struct fg_error *error)
     return fg_exit_code(result);
 }
 
-/* Bold helps people on a terminal and is noise elsewhere (https://no-color.org). */
-static bool may_be_bold(void)
+static bool is_terminal(void)
 {
-    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    const char *terminal = getenv("TERM");
 
-    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') && terminal != NULL &&
-           strcmp(terminal, "dumb") != 0;
+    return isatty(STDOUT_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+/* Bold helps people on a terminal and is noise elsewhere (https://no-color.org). */
+static bool wants_colour(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    return no_color == NULL || no_color[0] == '\0';
 }
 
 static enum fg_result do_verb(struct fg_ctl *ctl, const char *const *words, struct fg_error *error)
@@ -43,43 +54,57 @@ static enum fg_result do_verb(struct fg_ctl *ctl, const char *const *words, stru
     enum fg_result result = fg_verb_find(words, &verb, &values, error);
 
     if (result == FG_OK)
+        result = fg_verb_check_flags(verb, ctl, error);
+    if (result == FG_OK)
         result = fg_ctl_find_addresses(ctl, getenv("FLASHGATE_ADMIN"), error);
     if (result == FG_OK)
         result = verb->run(ctl, values, error);
     return result;
 }
 
-int main(int argc, char **argv)
+/* The global flags, and the row that ends them. */
+static void fill_flags(struct fg_ctl *ctl, struct switches *switches,
+                       struct fg_flag flags[GLOBAL_FLAGS + 1])
 {
-    struct fg_ctl ctl = { .out = stdout, .bold = may_be_bold() };
-    struct switches switches = { false, false };
-    const struct fg_flag flags[] = {
+    const struct fg_flag global_flags[GLOBAL_FLAGS + 1] = {
         { .name = "admin",
           .value = "ADDRESS",
           .help = "a gateway's; repeatable (else FLASHGATE_ADMIN, else unix:run/admin.sock)",
-          .texts = ctl.gateways,
+          .texts = ctl->gateways,
           .texts_capacity = FG_CTL_GATEWAYS,
-          .texts_count = &ctl.gateway_count },
+          .texts_count = &ctl->gateway_count },
         { .name = "relay",
           .value = "ADDRESS",
           .help = "the relay's (else relay.sock beside the first gateway's socket)",
-          .text = &ctl.relay },
+          .text = &ctl->relay },
         { .name = "json",
           .help = "print the server's JSON, one document, for programs",
-          .is_set = &ctl.json },
+          .is_set = &ctl->json },
         { .name = "help",
           .letter = 'h',
           .help = "tell what a verb does",
-          .is_set = &switches.help },
-        { .name = "version", .help = "print the version", .is_set = &switches.version },
-        { .name = NULL },
+          .is_set = &switches->help },
+        { .name = "version", .help = "print the version", .is_set = &switches->version },
     };
+
+    memcpy(flags, global_flags, sizeof global_flags);
+}
+
+int main(int argc, char **argv)
+{
+    struct fg_ctl ctl = { .out = stdout, .may_live = is_terminal() };
+    struct switches switches = { false, false };
+    struct fg_flag flags[GLOBAL_FLAGS + FG_OWN_FLAGS + 1];
     struct fg_error error = { .result = FG_OK };
     int count;
-    enum fg_result result = fg_arguments_parse(argc, argv, flags, &count, &error);
 
+    ctl.bold = ctl.may_live && wants_colour();
+    fill_flags(&ctl, &switches, flags);
+    fg_own_flag_rows(&ctl, FG_OWN_ALL, flags + GLOBAL_FLAGS);
+    enum fg_result result = fg_arguments_parse(argc, argv, flags, &count, &error);
     if (result != FG_OK)
         return end_with(result, &error);
+    flags[GLOBAL_FLAGS].name = NULL; /* help tells of the others with their verbs */
     const char **words = calloc((size_t)count + 1, sizeof *words);
     if (words == NULL)
         abort();

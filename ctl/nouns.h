@@ -22,5 +22,14 @@ FG_CTL_VERB(fg_stock_add);
 FG_CTL_VERB(fg_order_show);
 /* FG_REFUSED when books differ. */
 FG_CTL_VERB(fg_audit);
+FG_CTL_VERB(fg_config_check);
+FG_CTL_VERB(fg_config_diff);
+FG_CTL_VERB(fg_config_reload);
+FG_CTL_VERB(fg_config_rollback);
+FG_CTL_VERB(fg_config_show);
+FG_CTL_VERB(fg_limits);
+FG_CTL_VERB(fg_breakers);
+FG_CTL_VERB(fg_breaker_force_state);
+FG_CTL_VERB(fg_explain);
 
 #endif

@@ -28,18 +28,5 @@ static void print_order(const struct fg_ctl *ctl, const json_t *order)
 enum fg_result fg_order_show(const struct fg_ctl *ctl, const char *const *values,
                              struct fg_error *error)
 {
-    char target[FG_ADMIN_TARGET_BYTES];
-    json_t *document;
-    enum fg_result result = fg_admin_target(target, "/admin/v1/orders/%s", values, error);
-
-    if (result == FG_OK)
-        result = fg_admin_read(ctl, target, FG_ADMIN_SECONDS, &document, error);
-    if (result != FG_OK)
-        return result;
-    if (ctl->json)
-        fg_document_print(document, ctl->out);
-    else
-        print_order(ctl, document);
-    json_decref(document);
-    return FG_OK;
+    return fg_admin_show(ctl, "/admin/v1/orders/%s", values, print_order, error);
 }

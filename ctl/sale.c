@@ -1,69 +1,23 @@
 /* sale.c - what operations do with a sale: define it, look at it, stop it, let it go on, end it. */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin.h"
 #include "document.h"
-#include "flashgate/base/config.h"
+#include "input.h"
 #include "nouns.h"
 #include "table.h"
 
 /* --- apply ------------------------------------------------------------------------------------------ */
 
-/* Reads all of `file`, at most FG_CONFIG_FILE_BYTES; the memory is the caller's. */
-static enum fg_result read_file(FILE *file, const char *name, char **bytes_r, size_t *length_r,
-                                struct fg_error *error)
-{
-    char *bytes = malloc(FG_CONFIG_FILE_BYTES + 1);
-    if (bytes == NULL)
-        abort();
-    size_t length = fread(bytes, 1, FG_CONFIG_FILE_BYTES + 1, file);
-    enum fg_result result = FG_OK;
-
-    if (ferror(file) != 0)
-        result = fg_error_set(error, FG_INVALID, "cannot read %s: %s", name, strerror(errno));
-    else if (length > FG_CONFIG_FILE_BYTES)
-        result = fg_error_set(error, FG_INVALID, "%s is larger than %d bytes", name,
-                              FG_CONFIG_FILE_BYTES);
-    if (result != FG_OK) {
-        free(bytes);
-        return result;
-    }
-    *bytes_r = bytes;
-    *length_r = length;
-    return FG_OK;
-}
-
-static enum fg_result read_definition(const char *path, char **bytes_r, size_t *length_r,
-                                      struct fg_error *error)
-{
-    if (strcmp(path, "-") == 0)
-        return read_file(stdin, path, bytes_r, length_r, error);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return fg_error_set(error, FG_INVALID, "cannot read %s: %s", path, strerror(errno));
-    enum fg_result result = read_file(file, path, bytes_r, length_r, error);
-    fclose(file);
-    return result;
-}
-
 static void print_changes(const struct fg_ctl *ctl, const json_t *document)
 {
     const json_t *changes = json_object_get(document, "changes");
     const json_t *sale = json_object_get(document, "sale");
-    size_t i;
-    json_t *change;
 
     fprintf(ctl->out, "%s is %s", fg_document_text(sale, "sale"), fg_document_text(sale, "state"));
     fprintf(ctl->out, "%s\n", json_array_size(changes) == 0 ? "; nothing had to be changed" : "");
-    json_array_foreach(changes, i, change)
-    {
-        fputs("  ", ctl->out);
-        fg_print_safely(json_is_string(change) ? json_string_value(change) : "?", ctl->out);
-        fputc('\n', ctl->out);
-    }
+    fg_document_print_lines(changes, ctl->out);
 }
 
 enum fg_result fg_sale_apply(const struct fg_ctl *ctl, const char *const *values,
@@ -76,7 +30,7 @@ enum fg_result fg_sale_apply(const struct fg_ctl *ctl, const char *const *values
     enum fg_result result = fg_admin_target(target, "/admin/v1/sales?file=%s", values, error);
 
     if (result == FG_OK)
-        result = read_definition(values[0], &bytes, &length, error);
+        result = fg_input_read(values[0], &bytes, &length, error);
     if (result != FG_OK)
         return result;
     const struct fg_admin_change change = {
@@ -89,11 +43,7 @@ enum fg_result fg_sale_apply(const struct fg_ctl *ctl, const char *const *values
     free(bytes);
     if (result != FG_OK)
         return result;
-    if (ctl->json)
-        fg_document_print(document, ctl->out);
-    else
-        print_changes(ctl, document);
-    json_decref(document);
+    fg_admin_deliver(ctl, document, print_changes);
     return FG_OK;
 }
 
@@ -138,17 +88,23 @@ static void add_sale(struct fg_table *table, const json_t *sale)
     add_sum(table, skus, "sold");
 }
 
-static void print_sales(const struct fg_ctl *ctl, const json_t *sales)
+static void print_sales(const struct fg_ctl *ctl, const json_t *document)
 {
     static const struct fg_column columns[] = {
         { "SALE", false }, { "STATE", false }, { "OPENS", false }, { "CLOSES", false },
         { "SKUS", true },  { "TOTAL", true },  { "FREE", true },   { "HELD", true },
         { "SOLD", true },  { NULL, false },
     };
-    struct fg_table *table = fg_table_new(columns);
+    const json_t *sales = json_object_get(document, "sales");
+    struct fg_table *table;
     size_t i;
     json_t *sale;
 
+    if (json_array_size(sales) == 0) {
+        fprintf(ctl->out, "no sales yet; 'flashgatectl sale apply FILE' makes one\n");
+        return;
+    }
+    table = fg_table_new(columns);
     json_array_foreach(sales, i, sale) add_sale(table, sale);
     fg_table_print(table, ctl->out, ctl->bold);
     fg_table_free(&table);
@@ -157,22 +113,7 @@ static void print_sales(const struct fg_ctl *ctl, const json_t *sales)
 enum fg_result fg_sale_list(const struct fg_ctl *ctl, const char *const *values,
                             struct fg_error *error)
 {
-    json_t *document;
-    enum fg_result result =
-        fg_admin_read(ctl, "/admin/v1/sales", FG_ADMIN_SECONDS, &document, error);
-
-    (void)values;
-    if (result != FG_OK)
-        return result;
-    const json_t *sales = json_object_get(document, "sales");
-    if (ctl->json)
-        fg_document_print(document, ctl->out);
-    else if (json_array_size(sales) == 0)
-        fprintf(ctl->out, "no sales yet; 'flashgatectl sale apply FILE' makes one\n");
-    else
-        print_sales(ctl, sales);
-    json_decref(document);
-    return FG_OK;
+    return fg_admin_show(ctl, "/admin/v1/sales", values, print_sales, error);
 }
 
 static void add_sku(struct fg_table *table, const json_t *sku)
@@ -229,20 +170,7 @@ static void print_sale(const struct fg_ctl *ctl, const json_t *sale)
 enum fg_result fg_sale_show(const struct fg_ctl *ctl, const char *const *values,
                             struct fg_error *error)
 {
-    char target[FG_ADMIN_TARGET_BYTES];
-    json_t *document;
-    enum fg_result result = fg_admin_target(target, "/admin/v1/sales/%s", values, error);
-
-    if (result == FG_OK)
-        result = fg_admin_read(ctl, target, FG_ADMIN_SECONDS, &document, error);
-    if (result != FG_OK)
-        return result;
-    if (ctl->json)
-        fg_document_print(document, ctl->out);
-    else
-        print_sale(ctl, document);
-    json_decref(document);
-    return FG_OK;
+    return fg_admin_show(ctl, "/admin/v1/sales/%s", values, print_sale, error);
 }
 
 /* --- pause, resume, end ----------------------------------------------------------------------------- */

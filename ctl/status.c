@@ -3,47 +3,27 @@
  * First all are asked, then the answers are printed, so that JSON is one document: the gateway's own with
  * the member "relay", or, where there are several, {"gateways": [...], "relay": ...}. */
 #include <inttypes.h>
-#include <string.h>
 
-#include "admin.h"
 #include "document.h"
+#include "fleet.h"
 #include "nouns.h"
 #include "table.h"
 
-static const char status_target[] = "/admin/v1/status";
-
-struct server {
-    const char *address;
-    json_t *status; /* NULL: it did not answer */
-    char problem[FG_ERROR_TEXT_BYTES];
-};
-
-static void ask(struct server *server)
-{
-    struct fg_error error = { .result = FG_OK };
-
-    server->problem[0] = '\0';
-    server->status = NULL;
-    if (fg_admin_ask(server->address, status_target, FG_ADMIN_SECONDS, &server->status, &error) !=
-        FG_OK)
-        memcpy(server->problem, error.text, sizeof server->problem);
-}
-
 /* --- for people ------------------------------------------------------------------------------------- */
 
-static void print_head(const struct fg_ctl *ctl, const char *what, const struct server *server)
+static void print_head(const struct fg_ctl *ctl, const char *what,
+                       const struct fg_admin_answer *server)
 {
-    if (server->status == NULL) {
-        fprintf(ctl->out, "%s cannot be reached at ", what);
-        fg_print_safely(server->problem, ctl->out);
-        fputc('\n', ctl->out);
+    if (fg_fleet_answer(server) == NULL) {
+        fg_fleet_print_failure(ctl, what, server);
         return;
     }
     fprintf(ctl->out, "%s at %s: %s, version %s, pid %" PRId64 ", up %" PRId64 " s\n", what,
-            server->address, fg_document_is_true(server->status, "ready") ? "ready" : "NOT READY",
-            fg_document_text(server->status, "version"), fg_document_number(server->status, "pid"),
-            fg_document_number(server->status, "uptime_s"));
-    const char *why_not = fg_document_text_or(server->status, "why_not", "");
+            server->address, fg_document_is_true(server->document, "ready") ? "ready" : "NOT READY",
+            fg_document_text(server->document, "version"),
+            fg_document_number(server->document, "pid"),
+            fg_document_number(server->document, "uptime_s"));
+    const char *why_not = fg_document_text_or(server->document, "why_not", "");
     if (why_not[0] != '\0') {
         fputs("not ready because: ", ctl->out);
         fg_print_safely(why_not, ctl->out);
@@ -89,18 +69,18 @@ static void print_workers(const struct fg_ctl *ctl, const json_t *workers)
     fg_table_free(&table);
 }
 
-static void print_gateway(const struct fg_ctl *ctl, const struct server *gateway)
+static void print_gateway(const struct fg_ctl *ctl, const struct fg_admin_answer *gateway)
 {
     print_head(ctl, "gateway", gateway);
-    if (gateway->status == NULL)
+    if (fg_fleet_answer(gateway) == NULL)
         return;
-    print_redis(ctl, json_object_get(gateway->status, "redis"));
+    print_redis(ctl, json_object_get(gateway->document, "redis"));
     fprintf(ctl->out, "catalogue: generation %" PRId64,
-            fg_document_number(gateway->status, "generation"));
-    if (json_is_integer(json_object_get(gateway->status, "sales")))
-        fprintf(ctl->out, ", %" PRId64 " sales", fg_document_number(gateway->status, "sales"));
+            fg_document_number(gateway->document, "generation"));
+    if (json_is_integer(json_object_get(gateway->document, "sales")))
+        fprintf(ctl->out, ", %" PRId64 " sales", fg_document_number(gateway->document, "sales"));
     fputc('\n', ctl->out);
-    print_workers(ctl, json_object_get(gateway->status, "workers"));
+    print_workers(ctl, json_object_get(gateway->document, "workers"));
 }
 
 static void print_sinks(const struct fg_ctl *ctl, const json_t *sinks)
@@ -144,7 +124,7 @@ static void print_sink_problems(const struct fg_ctl *ctl, const json_t *sinks)
     }
 }
 
-static void print_relay(const struct fg_ctl *ctl, const struct server *relay)
+static void print_relay(const struct fg_ctl *ctl, const struct fg_admin_answer *relay)
 {
     fputc('\n', ctl->out);
     if (relay->address == NULL) {
@@ -152,92 +132,38 @@ static void print_relay(const struct fg_ctl *ctl, const struct server *relay)
         return;
     }
     print_head(ctl, "relay", relay);
-    if (relay->status == NULL)
+    if (fg_fleet_answer(relay) == NULL)
         return;
-    print_redis(ctl, json_object_get(relay->status, "redis"));
-    print_sinks(ctl, json_object_get(relay->status, "sinks"));
-    print_sink_problems(ctl, json_object_get(relay->status, "sinks"));
+    print_redis(ctl, json_object_get(relay->document, "redis"));
+    print_sinks(ctl, json_object_get(relay->document, "sinks"));
+    print_sink_problems(ctl, json_object_get(relay->document, "sinks"));
 }
 
-static void print_for_people(const struct fg_ctl *ctl, const struct server *gateways,
-                             const struct server *relay)
+static void print_for_people(const struct fg_ctl *ctl, const struct fg_fleet *fleet)
 {
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         fputs(i > 0 ? "\n" : "", ctl->out);
-        print_gateway(ctl, &gateways[i]);
+        print_gateway(ctl, &fleet->gateways[i]);
     }
-    print_relay(ctl, relay);
-}
-
-/* --- for programs ----------------------------------------------------------------------------------- */
-
-/* {"address": ..., "status": ... | null, "problem": ""} */
-static json_t *wrap(const struct server *server)
-{
-    return json_pack("{s:s, s:O?, s:s}", "address", server->address, "status", server->status,
-                     "problem", server->problem);
-}
-
-static void print_for_programs(const struct fg_ctl *ctl, const struct server *gateways,
-                               const struct server *relay)
-{
-    json_t *document;
-
-    if (ctl->gateway_count == 1) {
-        document = json_incref(gateways[0].status);
-    } else {
-        json_t *list = json_array();
-        for (size_t i = 0; i < ctl->gateway_count; i++)
-            (void)json_array_append_new(list, wrap(&gateways[i]));
-        document = json_pack("{s:o}", "gateways", list);
-    }
-    (void)json_object_set(document, "relay", relay->status != NULL ? relay->status : json_null());
-    fg_document_print(document, ctl->out);
-    json_decref(document);
+    print_relay(ctl, &fleet->relay);
 }
 
 /* --- the verb --------------------------------------------------------------------------------------- */
 
-static enum fg_result judge(const struct fg_ctl *ctl, const struct server *gateways,
-                            const struct server *relay, struct fg_error *error)
-{
-    size_t silent = 0;
-
-    for (size_t i = 0; i < ctl->gateway_count; i++)
-        silent += gateways[i].status == NULL;
-    if (silent > 0 && ctl->gateway_count > 1)
-        return fg_error_set(error, FG_UNREACHABLE, "%zu of %zu gateways cannot be reached", silent,
-                            ctl->gateway_count);
-    if (silent > 0)
-        return fg_error_set(error, FG_UNREACHABLE,
-                            "cannot reach flashgate at %s. Is it running? "
-                            "Choose another with --admin",
-                            gateways[0].problem);
-    if (ctl->relay_is_given && relay->status == NULL)
-        return fg_error_set(error, FG_UNREACHABLE, "cannot reach the relay at %s", relay->problem);
-    return FG_OK;
-}
-
 enum fg_result fg_status(const struct fg_ctl *ctl, const char *const *values,
                          struct fg_error *error)
 {
-    struct server gateways[FG_CTL_GATEWAYS], relay = { .address = ctl->relay };
+    struct fg_fleet fleet;
 
     (void)values;
-    for (size_t i = 0; i < ctl->gateway_count; i++) {
-        gateways[i].address = ctl->gateways[i];
-        ask(&gateways[i]);
-    }
-    if (relay.address != NULL)
-        ask(&relay);
-    enum fg_result result = judge(ctl, gateways, &relay, error);
-    bool is_alone_and_silent = ctl->gateway_count == 1 && gateways[0].status == NULL;
-    if (ctl->json && !is_alone_and_silent)
-        print_for_programs(ctl, gateways, &relay);
-    else if (!ctl->json && (!is_alone_and_silent || relay.status != NULL))
-        print_for_people(ctl, gateways, &relay);
-    for (size_t i = 0; i < ctl->gateway_count; i++)
-        json_decref(gateways[i].status);
-    json_decref(relay.status);
+    fg_fleet_ask(ctl, "/admin/v1/status", FG_ADMIN_SECONDS, true, &fleet);
+    enum fg_result result = fg_fleet_judge(ctl, &fleet, error);
+    bool is_alone_and_silent =
+        ctl->gateway_count == 1 && fg_fleet_answer(&fleet.gateways[0]) == NULL;
+    if (ctl->json)
+        fg_fleet_print(ctl, &fleet, "status", true);
+    else if (!is_alone_and_silent || fg_fleet_answer(&fleet.relay) != NULL)
+        print_for_people(ctl, &fleet);
+    fg_fleet_forget(ctl, &fleet);
     return result;
 }

@@ -3,11 +3,13 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     COLUMNS_MAX = 16,
+    CELL_BYTES = 256, /* of a formatted one; a longer one is cut */
     GAP = 2
 };
 
@@ -55,12 +57,20 @@ void fg_table_add(struct fg_table *table, const char *text)
     table->cells[table->cell_count++] = cell;
 }
 
+void fg_table_add_format(struct fg_table *table, const char *format, ...)
+{
+    char text[CELL_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fg_table_add(table, text);
+}
+
 void fg_table_add_number(struct fg_table *table, int64_t number)
 {
-    char text[24];
-
-    (void)snprintf(text, sizeof text, "%" PRId64, number);
-    fg_table_add(table, text);
+    fg_table_add_format(table, "%" PRId64, number);
 }
 
 /* Characters, not bytes: UTF-8 continuation bytes do not count. */

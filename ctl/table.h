@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "flashgate/base/attributes.h"
+
 struct fg_table;
 
 struct fg_column {
@@ -20,6 +22,7 @@ struct fg_column {
 struct fg_table *fg_table_new(const struct fg_column *columns);
 void fg_table_add(struct fg_table *table, const char *text);
 void fg_table_add_number(struct fg_table *table, int64_t number);
+void fg_table_add_format(struct fg_table *table, const char *format, ...) FG_PRINTF(2, 3);
 /* Every row must be whole: asserted. */
 void fg_table_print(const struct fg_table *table, FILE *out, bool bold);
 void fg_table_free(struct fg_table **table);

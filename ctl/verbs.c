@@ -5,6 +5,7 @@
 
 #include "flashgate/base/buffer.h"
 #include "flashgate/base/text.h"
+#include "flags.h"
 #include "nouns.h"
 
 enum {
@@ -112,6 +113,107 @@ static const struct fg_verb verbs[] = {
       .examples = "flashgatectl audit\n"
                   "flashgatectl audit demo\n",
       .run = fg_audit },
+    { .noun = "config",
+      .name = "check",
+      .values = "[FILE]",
+      .maximum = 1,
+      .help = "Let the gateway check a configuration file.",
+      .more = "FILE is read here (- is standard input); without FILE the gateway reads its own.\n"
+              "Nothing changes. Ends with 1 when the file is bad, and says where.\n",
+      .examples = "flashgatectl config check\n"
+                  "flashgatectl config check conf/flashgate.yaml\n",
+      .run = fg_config_check },
+    { .noun = "config",
+      .name = "diff",
+      .values = "[FILE]",
+      .maximum = 1,
+      .help = "Tell what a configuration file would change.",
+      .more =
+          "Compares FILE (- is standard input; without FILE the gateway's own file as it is now)\n"
+          "with what runs, in words, and names what only a restart can change.\n",
+      .examples = "flashgatectl config diff\n"
+                  "flashgatectl config diff candidate.yaml\n",
+      .run = fg_config_diff },
+    { .noun = "config",
+      .name = "reload",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_WAIT),
+      .help = "Make every gateway read its configuration file again.",
+      .more = "Goes to every gateway named with --admin. A bad file, or a change that needs a "
+              "restart,\n"
+              "is refused as a whole and the old configuration runs on. Counters of limits\n"
+              "and breakers are kept. Ends with 1 when a gateway refused, with 3 when one cannot\n"
+              "be reached or --wait saw a worker that lags.\n",
+      .examples =
+          "flashgatectl config reload --wait\n"
+          "flashgatectl --admin unix:a/admin.sock --admin unix:b/admin.sock config reload\n",
+      .run = fg_config_reload },
+    { .noun = "config",
+      .name = "rollback",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_WAIT),
+      .help = "Go back to the configuration before the last change.",
+      .more = "Goes to every gateway named with --admin. The file stays as it is: mend it before\n"
+              "the next reload or restart. Exit codes are those of 'config reload'.\n",
+      .examples = "flashgatectl config rollback --wait\n",
+      .run = fg_config_rollback },
+    { .noun = "config",
+      .name = "show",
+      .values = "[PATTERN]",
+      .maximum = 1,
+      .help = "Show the options that run, and where each was set.",
+      .more = "PATTERN is a part of an option's name.\n",
+      .examples = "flashgatectl config show\n"
+                  "flashgatectl config show limits.user-sku\n",
+      .run = fg_config_show },
+    { .name = "limits",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_ONCE),
+      .help = "Watch the rate limits: what passes, what is rejected.",
+      .more = "On a terminal it is drawn anew every second, with rates per second, until q or\n"
+              "Ctrl-C; elsewhere, or with --once, totals are printed once. Several gateways are\n"
+              "added up.\n",
+      .examples = "flashgatectl limits\n"
+                  "flashgatectl limits --once\n"
+                  "flashgatectl --json limits\n",
+      .run = fg_limits },
+    { .name = "breakers",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_ONCE),
+      .help = "Watch the circuit breakers of gateways and relay.",
+      .more = "On a terminal it is drawn anew every second, with rates per second, until q or\n"
+              "Ctrl-C; elsewhere, or with --once, totals are printed once. Each worker of a\n"
+              "gateway has its own. The second table is the concurrency limit.\n",
+      .examples = "flashgatectl breakers\n"
+                  "flashgatectl breakers --once\n",
+      .run = fg_breakers },
+    { .noun = "breaker",
+      .name = "force",
+      .values = "ID STATE",
+      .minimum = 2,
+      .maximum = 2,
+      .help = "Hold a breaker open or closed, or let it go again.",
+      .more =
+          "STATE is one of\n"
+          "  open       refuse every call\n"
+          "  closed     let every call go, whatever happens\n"
+          "  observe    let every call go, and count what would have been refused\n"
+          "  automatic  what the configuration says\n"
+          "Goes to every gateway and to the relay: whoever has that breaker. It is not kept over\n"
+          "a restart.\n",
+      .examples = "flashgatectl breaker force redis observe\n"
+                  "flashgatectl breaker force redis automatic\n",
+      .run = fg_breaker_force_state },
+    { .name = "explain",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_USER) | FG_OWN_BIT(FG_OWN_SKU) | FG_OWN_BIT(FG_OWN_IP) |
+               FG_OWN_BIT(FG_OWN_SALE) | FG_OWN_BIT(FG_OWN_ROUTE) | FG_OWN_BIT(FG_OWN_HEADER),
+      .help = "Tell what would happen to a request now, and why.",
+      .more = "Nothing is bought and no token is taken. The first gateway that answers is asked;\n"
+              "limits of scope gateway are its own.\n",
+      .examples = "flashgatectl explain --user alice --sku 8801 --ip 203.0.113.7\n"
+                  "flashgatectl explain --user alice --sku 8801 --header 'X-Device: phone'\n",
+      .run = fg_explain },
 };
 
 static bool same(const char *a, const char *b)
@@ -238,6 +340,18 @@ enum fg_result fg_verb_find(const char *const *words, const struct fg_verb **ver
     return check_count(verb, *values_r, error);
 }
 
+enum fg_result fg_verb_check_flags(const struct fg_verb *verb, const struct fg_ctl *ctl,
+                                   struct fg_error *error)
+{
+    for (unsigned i = 0; i < FG_OWN_FLAGS; i++) {
+        if (ctl->is_set[i] && (verb->flags & FG_OWN_BIT(i)) == 0)
+            return fg_error_set(error, FG_INVALID, "'%s%s%s' takes no --%s",
+                                verb->noun != NULL ? verb->noun : "", verb->noun != NULL ? " " : "",
+                                verb->name, fg_own_flag_name(i));
+    }
+    return FG_OK;
+}
+
 /* --- help ------------------------------------------------------------------------------------------- */
 
 static void print_indented(const char *lines, FILE *out)
@@ -252,19 +366,26 @@ static void print_indented(const char *lines, FILE *out)
     }
 }
 
-static void print_verb(const struct fg_verb *verb, const struct fg_flag *flags, FILE *out)
+static void print_verb(const struct fg_verb *verb, const struct fg_flag *global_flags, FILE *out)
 {
     char memory[128];
     struct fg_buffer usage = fg_buffer_over(memory, sizeof memory);
+    struct fg_ctl nowhere;
+    struct fg_flag own[FG_OWN_FLAGS + 1];
 
     print_call(verb, &usage);
-    fprintf(out, "usage: %s\n\n%s\n", memory, verb->help);
+    fprintf(out, "usage: %s%s\n\n%s\n", memory, verb->flags != 0 ? " [FLAG]..." : "", verb->help);
     if (verb->more[0] != '\0')
         fprintf(out, "\n%s", verb->more);
     fprintf(out, "\nexamples:\n");
     print_indented(verb->examples, out);
-    fprintf(out, "\nflags:\n");
-    fg_arguments_print_flags(flags, out);
+    if (verb->flags != 0) {
+        fg_own_flag_rows(&nowhere, verb->flags, own);
+        fprintf(out, "\nflags of this verb:\n");
+        fg_arguments_print_flags(own, out);
+    }
+    fprintf(out, "\nflags of every verb:\n");
+    fg_arguments_print_flags(global_flags, out);
 }
 
 /* The rows of one noun, or all of them. */
@@ -294,22 +415,23 @@ static void print_all(const struct fg_flag *flags, FILE *out)
     fprintf(out,
             "\n"
             "An ADDRESS is unix:PATH or HOST:PORT. Changes go to the first gateway that\n"
-            "answers: all share one Redis.\n"
+            "answers, for all share one Redis; what each has of its own (configuration,\n"
+            "breakers) is changed at all of them.\n"
             "\n"
             "exit codes: 0 good; 1 refused, or the books differ; 2 usage; 3 not reachable, or\n"
             "the outcome is not known.\n"
             "'flashgatectl VERB --help' tells more.\n");
 }
 
-enum fg_result fg_verb_print_help(const char *const *words, const struct fg_flag *flags, FILE *out,
-                                  struct fg_error *error)
+enum fg_result fg_verb_print_help(const char *const *words, const struct fg_flag *global_flags,
+                                  FILE *out, struct fg_error *error)
 {
     const struct fg_verb *verb = look_up(words);
 
     if (verb != NULL) {
-        print_verb(verb, flags, out);
+        print_verb(verb, global_flags, out);
     } else if (words[0] == NULL) {
-        print_all(flags, out);
+        print_all(global_flags, out);
     } else if (is_noun(words[0]) && words[1] == NULL) {
         fprintf(out, "usage: flashgatectl %s VERB ...\n\nverbs:\n", words[0]);
         print_list(words[0], out);

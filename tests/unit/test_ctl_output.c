@@ -8,6 +8,8 @@
 #include "ctl/address.h"
 #include "ctl/admin.h"
 #include "ctl/document.h"
+#include "ctl/live.h"
+#include "ctl/readings.h"
 #include "ctl/table.h"
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -136,6 +138,71 @@ static void test_a_strange_document_reads_as_unknown(void **state)
     json_decref(document);
 }
 
+/* --- views ------------------------------------------------------------------------------------ */
+
+static void assert_fits(const char *text, size_t rows, size_t columns, const char *expected)
+{
+    char *frame = NULL;
+    size_t length;
+    FILE *out = open_memstream(&frame, &length);
+
+    fg_view_fit(text, rows, columns, out);
+    fclose(out);
+    assert_string_equal(frame, expected);
+    free(frame);
+}
+
+#define LINE(text) "\033[K" text "\033[0m"
+
+static void test_a_frame_is_cut_to_the_screen(void **state)
+{
+    (void)state;
+    assert_fits("ab\ncd\n", 3, 9, LINE("ab") "\n" LINE("cd") "\n\033[J");
+    assert_fits("ab\ncd\n", 2, 9, LINE("ab") "\n" LINE("cd"));
+    assert_fits("abcdef\n", 2, 3, LINE("abc") "\n\033[J");
+    assert_fits("h\xc3\xbcte\n", 2, 2, LINE("h\xc3\xbc") "\n\033[J");
+    assert_fits("\033[1mbold\033[0m\n", 2, 4, LINE("\033[1mbold\033[0m") "\n\033[J");
+    assert_fits("\033[1mbold\033[0m\n", 2, 3, LINE("\033[1mbol") "\n\033[J");
+    assert_fits("1\n2\n3\n4\n", 3, 20, LINE("1") "\n" LINE("2") "\n\033[K(2 more lines)");
+    assert_fits("1\n2\n", 1, 20, "\033[K(2 more lines)");
+    assert_fits("", 3, 3, "\033[J");
+}
+
+static void assert_rate(const struct fg_readings *readings, const char *row, double expected)
+{
+    json_t *named = json_pack("{s:s}", "row", row);
+    size_t i;
+    json_t *element;
+
+    json_array_foreach(readings->rows, i, element)
+    {
+        if (strcmp(fg_document_text(element, "row"), row) == 0)
+            (void)json_object_update(named, element);
+    }
+    assert_float_equal(fg_readings_rate(readings, named, "pass"), expected, 1e-9);
+    json_decref(named);
+}
+
+static void test_rates_are_known_from_the_second_reading_on(void **state)
+{
+    struct fg_readings readings = { 0 };
+
+    (void)state;
+    fg_readings_add(
+        &readings,
+        json_pack("[{s:s,s:i},{s:s,s:i}]", "row", "a", "pass", 10, "row", "b", "pass", 70),
+        1000000000);
+    assert_rate(&readings, "a", -1);
+    fg_readings_add(&readings,
+                    json_pack("[{s:s,s:i},{s:s,s:i},{s:s,s:i}]", "row", "a", "pass", 15, "row", "b",
+                              "pass", 3, "row", "c", "pass", 9),
+                    3000000000);
+    assert_rate(&readings, "a", 2.5);
+    assert_rate(&readings, "b", -1); /* its server was started again */
+    assert_rate(&readings, "c", -1); /* new */
+    fg_readings_free(&readings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_names_cannot_leave_their_place_in_a_target),
         cmocka_unit_test(test_a_target_has_a_longest_length),
         cmocka_unit_test(test_a_table_aligns_text_left_and_numbers_right),
+        cmocka_unit_test(test_a_frame_is_cut_to_the_screen),
+        cmocka_unit_test(test_rates_are_known_from_the_second_reading_on),
         cmocka_unit_test(test_a_strange_document_reads_as_unknown),
     };
 

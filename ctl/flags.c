@@ -1,0 +1,39 @@
+/* flags.c - the table of flags.h. */
+#include "flags.h"
+
+static const struct {
+    const char *name, *value, *help;
+} own_flags[FG_OWN_FLAGS] = {
+    [FG_OWN_WAIT] = { "wait", NULL, "return when every worker runs it (at most 10 s)" },
+    [FG_OWN_ONCE] = { "once", NULL, "print once, also on a terminal" },
+    [FG_OWN_USER] = { "user", "USER", "who asks" },
+    [FG_OWN_SKU] = { "sku", "SKU", "what is asked for" },
+    [FG_OWN_IP] = { "ip", "ADDRESS", "where the request comes from" },
+    [FG_OWN_SALE] = { "sale", "SALE", "the sale (else the one that has the SKU)" },
+    [FG_OWN_ROUTE] = { "route", "ROUTE", "the route (else buy)" },
+    [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
+};
+
+const char *fg_own_flag_name(enum fg_own_flag flag)
+{
+    return own_flags[flag].name;
+}
+
+void fg_own_flag_rows(struct fg_ctl *ctl, unsigned mask, struct fg_flag rows[FG_OWN_FLAGS + 1])
+{
+    for (unsigned i = 0; i < FG_OWN_FLAGS; i++) {
+        if ((mask & FG_OWN_BIT(i)) == 0)
+            continue;
+        *rows++ = (struct fg_flag){
+            .name = own_flags[i].name,
+            .value = own_flags[i].value,
+            .help = own_flags[i].help,
+            .is_set = &ctl->is_set[i],
+            .text = own_flags[i].value != NULL ? &ctl->text[i] : NULL,
+            .texts = i == FG_OWN_HEADER ? ctl->headers : NULL,
+            .texts_capacity = FG_CTL_HEADERS,
+            .texts_count = &ctl->header_count,
+        };
+    }
+    *rows = (struct fg_flag){ .name = NULL };
+}
