@@ -13,6 +13,7 @@
 static void on_replied(struct fg_link_call *call, const struct fg_reply *reply);
 static void on_timed_out(struct fg_link_call *call);
 static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *reply);
+static void on_ledger_late(struct fg_link_call *call);
 
 struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint64_t seed)
 {
@@ -25,6 +26,7 @@ struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint6
     bucket->call.replied = on_replied;
     bucket->call.timed_out = on_timed_out;
     bucket->filter_call.replied = on_ledger_read;
+    bucket->filter_call.timed_out = on_ledger_late;
     latch_init(&bucket->latch);
     filter_init(&bucket->filter, seed, 0);
     return bucket;
@@ -120,12 +122,6 @@ bool bucket_decide(struct bucket *bucket, const struct fg_bucket_terms *terms,
     return true;
 }
 
-static bool takes_more(const struct bucket *bucket)
-{
-    return !bucket->is_blocked && fg_link_is_ready(bucket->inventory->link) &&
-           bucket->waiting_count < WAITING_MAX;
-}
-
 /* Whoever is submitted first is the probe; one decided in the same turn only looks. */
 static void claim_probe(struct bucket *bucket, struct fg_purchase *purchase)
 {
@@ -154,7 +150,10 @@ void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
                    struct fg_purchase *purchase)
 {
     struct fg_inventory *inventory = bucket->inventory;
-    if (!takes_more(bucket)) {
+    bool can_send = !bucket->is_blocked && fg_link_is_ready(inventory->link);
+    if (!can_send || bucket->waiting_count == WAITING_MAX) {
+        if (!can_send)
+            inventory_tell_not_sent(inventory, 1);
         answer(purchase, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
         return;
     }
@@ -249,6 +248,7 @@ static void on_timed_out(struct fg_link_call *call)
     struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
     fg_counter_add(&bucket->inventory->counts.timeouts, 1);
     bucket->is_blocked = true;
+    inventory_tell_late(bucket->inventory, bucket->batch.count, call->sent_ns);
     answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
     bucket_refuse_waiting(bucket);
 }
@@ -307,11 +307,31 @@ static void answer_each(struct bucket *bucket)
     }
 }
 
+static void take_answers(struct bucket *bucket, const struct fg_reply *reply, uint64_t sent_ns)
+{
+    struct fg_inventory *inventory = bucket->inventory;
+    struct batch_reply head;
+    bool is_error = reply != NULL && fg_reply_is(reply, 0, FG_REPLY_ERROR);
+    bool is_good = reply != NULL && !is_error && batch_decode(&bucket->batch, reply, &head);
+    inventory_tell_end(inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED,
+                       bucket->batch.count, sent_ns);
+    if (is_good) {
+        fg_histogram_add(inventory->counts.call_seconds, now_ns(bucket) - sent_ns);
+        learn(bucket, &head, sent_ns);
+        answer_each(bucket);
+    } else if (reply == NULL) {
+        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+    } else if (is_error) {
+        refused_by_redis(bucket, fg_reply_text(reply, 0));
+    } else {
+        refused_by_redis(bucket, FG_TEXT("the reply is not of the script's form"));
+    }
+}
+
 static void on_replied(struct fg_link_call *call, const struct fg_reply *reply)
 {
     struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
     struct fg_inventory *inventory = bucket->inventory;
-    struct batch_reply head;
     if (reply != NULL && fg_text_starts_with(fg_reply_text(reply, 0), FG_TEXT("NOSCRIPT")) &&
         bucket->batch.count > 0 && !bucket->resent) {
         fg_counter_add(&inventory->counts.noscript, 1);
@@ -319,19 +339,10 @@ static void on_replied(struct fg_link_call *call, const struct fg_reply *reply)
         if (send_batch(bucket, true))
             return;
     }
-    if (bucket->batch.count == 0) { /* it had timed out; everybody was answered */
+    if (bucket->batch.count == 0) /* it had timed out; everybody was answered */
         fg_counter_add(&inventory->counts.late_replies, 1);
-    } else if (reply == NULL) {
-        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
-    } else if (fg_reply_is(reply, 0, FG_REPLY_ERROR)) {
-        refused_by_redis(bucket, fg_reply_text(reply, 0));
-    } else if (batch_decode(&bucket->batch, reply, &head)) {
-        fg_histogram_add(inventory->counts.call_seconds, now_ns(bucket) - call->sent_ns);
-        learn(bucket, &head, call->sent_ns);
-        answer_each(bucket);
-    } else {
-        refused_by_redis(bucket, FG_TEXT("the reply is not of the script's form"));
-    }
+    else
+        take_answers(bucket, reply, call->sent_ns);
     end_call(bucket);
 }
 
@@ -339,6 +350,7 @@ void bucket_refuse_waiting(struct bucket *bucket)
 {
     struct fg_purchase *item = bucket->waiting;
     fg_counter_add(&bucket->inventory->counts.queued, (uint64_t)0 - bucket->waiting_count);
+    inventory_tell_not_sent(bucket->inventory, bucket->waiting_count);
     bucket->waiting = NULL;
     bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count = 0;
@@ -356,10 +368,11 @@ void bucket_refuse_waiting(struct bucket *bucket)
 /* Reads the ledger on from where the filter ends, a page at a time. */
 static void read_ledger(struct bucket *bucket)
 {
+    const struct fg_inventory_settings *settings = &bucket->inventory->settings;
     char key[FG_REDIS_KEY_BYTES], from_memory[48];
     struct fg_buffer from = fg_buffer_over(from_memory, sizeof from_memory);
     struct fg_buffer *out = fg_link_begin(bucket->inventory->link, 256);
-    if (out == NULL)
+    if (out == NULL || (settings->allows != NULL && !settings->allows(settings->owner)))
         return;
     fg_bucket_key(key, bucket->number, "orders");
     fg_buffer_add_byte(&from, '(');
@@ -395,12 +408,23 @@ static bool take_entry(struct bucket *bucket, const struct fg_reply *reply, uint
     return true;
 }
 
+static void on_ledger_late(struct fg_link_call *call)
+{
+    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, filter_call);
+    bucket->filter_is_late = true;
+    inventory_tell_late(bucket->inventory, 1, call->sent_ns);
+}
+
 static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *reply)
 {
     struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, filter_call);
     size_t before = bucket->filter.count;
-    bucket->filter_in_flight = false;
-    if (reply == NULL || !fg_reply_is(reply, 0, FG_REPLY_ARRAY))
+    bool is_good = reply != NULL && fg_reply_is(reply, 0, FG_REPLY_ARRAY);
+    if (!bucket->filter_is_late)
+        inventory_tell_end(bucket->inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED, 1,
+                           call->sent_ns);
+    bucket->filter_in_flight = bucket->filter_is_late = false;
+    if (!is_good)
         return;
     uint32_t entries = reply->nodes[0].length, at = 1;
     for (uint32_t i = 0; i < entries; i++) {

@@ -52,6 +52,7 @@ struct bucket {
     struct filter filter;
     struct fg_link_call filter_call;
     bool wants_filter, filter_in_flight, filter_failed;
+    bool filter_is_late; /* the reading in flight timed out; its reply is still taken */
 };
 
 struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint64_t seed);

@@ -21,6 +21,12 @@ struct fg_inventory {
     bool is_full, is_unsafe;
 };
 
+/* Tells the owner of calls sent at `sent_ns` that they ended now. */
+void inventory_tell_end(struct fg_inventory *inventory, enum fg_call_end end, uint64_t calls,
+                        uint64_t sent_ns);
+/* …that their time is up. */
+void inventory_tell_late(struct fg_inventory *inventory, uint64_t calls, uint64_t sent_ns);
+void inventory_tell_not_sent(struct fg_inventory *inventory, uint64_t calls);
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket);
 
 #endif

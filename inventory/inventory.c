@@ -26,6 +26,34 @@ void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
     inventory->dirty[inventory->dirty_count++] = bucket;
 }
 
+/* --- telling the owner how calls end ---------------------------------------------------------------- */
+
+static void tell_owner(struct fg_inventory *inventory, enum fg_call_end end, uint64_t calls,
+                       uint64_t sent_ns, uint64_t took_ns)
+{
+    const struct fg_inventory_settings *settings = &inventory->settings;
+    if (settings->told != NULL && calls > 0)
+        settings->told(settings->owner, end, calls, sent_ns, took_ns);
+}
+
+void inventory_tell_end(struct fg_inventory *inventory, enum fg_call_end end, uint64_t calls,
+                        uint64_t sent_ns)
+{
+    tell_owner(inventory, end, calls, sent_ns, fg_ring_now_ns(inventory->ring) - sent_ns);
+}
+
+void inventory_tell_late(struct fg_inventory *inventory, uint64_t calls, uint64_t sent_ns)
+{
+    tell_owner(inventory, FG_CALL_END_FAILED, calls, sent_ns, inventory->settings.timeout_ns);
+}
+
+void inventory_tell_not_sent(struct fg_inventory *inventory, uint64_t calls)
+{
+    tell_owner(inventory, FG_CALL_END_NOT_SENT, calls, fg_ring_now_ns(inventory->ring), 0);
+}
+
+/* --- the link and the buckets ----------------------------------------------------------------------- */
+
 /* A call outlives the search that asked when its time is up, so it has memory of its own. */
 struct search_call {
     struct fg_link_call call;
@@ -228,6 +256,7 @@ static void on_search_timed_out(struct fg_link_call *call)
     struct search_call *asked = FG_CONTAINER_OF(call, struct search_call, call);
     struct fg_order_search *search = asked->search;
     asked->search = NULL;
+    inventory_tell_late(asked->inventory, 1, call->sent_ns);
     tell(search, FG_UNKNOWN);
 }
 
@@ -245,10 +274,15 @@ static enum fg_result read_search(struct fg_order_search *search, const struct f
 static void on_search_replied(struct fg_link_call *call, const struct fg_reply *reply)
 {
     struct search_call *asked = FG_CONTAINER_OF(call, struct search_call, call);
+    struct fg_inventory *inventory = asked->inventory;
     struct fg_order_search *search = asked->search;
-    fg_pool_give(&asked->inventory->searches, asked);
-    if (search != NULL)
-        tell(search, read_search(search, reply));
+    bool is_good = reply != NULL && !fg_reply_is(reply, 0, FG_REPLY_ERROR);
+    fg_pool_give(&inventory->searches, asked);
+    if (search == NULL)
+        return;
+    inventory_tell_end(inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED, 1,
+                       call->sent_ns);
+    tell(search, read_search(search, reply));
 }
 
 void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search *search)
@@ -258,6 +292,8 @@ void fg_inventory_search(struct fg_inventory *inventory, struct fg_order_search 
     struct search_call *asked = out == NULL ? NULL : fg_pool_take(&inventory->searches);
     search->count = 0;
     if (asked == NULL) {
+        if (!fg_link_is_ready(inventory->link))
+            inventory_tell_not_sent(inventory, 1);
         tell(search, FG_UNREACHABLE);
         return;
     }

@@ -30,10 +30,28 @@ struct fg_bucket_terms {
     uint64_t ledger_maximum; /* entries: bounds the filter */
 };
 
+/* How a call to Redis ended, for a circuit breaker. */
+enum fg_call_end {
+    FG_CALL_END_GOOD,
+    FG_CALL_END_FAILED, /* an error reply, no reply in time, or the connection was lost before it */
+    FG_CALL_END_NOT_SENT, /* the link is down, or the bucket waits for a call that timed out; not: queue full */
+};
+
 struct fg_inventory_settings {
     const char *address, *user, *password;
     uint64_t timeout_ns; /* of a call, and of its deadline in Redis's clock */
     uint64_t filter_seed;
+
+    void *
+        owner; /* of the calls below, which come on the ring's thread, until fg_inventory_is_closed */
+    /* Asked before calls of the inventory's own accord (reading the ledger for the filter): a yes is followed by
+     * one `told`. Before purchases and searches the caller asks himself. NULL: yes. */
+    bool (*allows)(void *owner);
+    /* A script call of `calls` purchases ended, or one search, or one reading of the ledger; before anybody in it
+     * is answered, and once: a late reply is not told again. `took_ns` is from sending to the reply, for what
+     * timed out the time-out, for what was not sent 0. May be NULL. */
+    void (*told)(void *owner, enum fg_call_end end, uint64_t calls, uint64_t sent_ns,
+                 uint64_t took_ns);
 };
 
 /* Error replies by their first word. All but the last are given before anything runs: nothing was bought. */

@@ -1,0 +1,515 @@
+/* test_inventory_calls.c - what becomes of purchases that Redis must be asked for, and what the owner is told of
+ * the calls; a peer in the test's own hands plays Redis. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/counter.h"
+#include "flashgate/inventory/inventory.h"
+#include "inventory/latch.h"
+
+enum {
+    PATIENCE_S = 30,
+    BUCKET = 7,
+    HEARD_BYTES = 64 << 10,
+    ENDS_MAX = 16
+};
+
+/* What is not to time out does not, however loaded the machine is. */
+static const uint64_t patient_ns = PATIENCE_S * FG_SECOND_IN_NS;
+static const uint64_t impatient_ns = 300 * FG_MS_IN_NS;
+
+#define SHA      "0123456789012345678901234567890123456789"
+#define GREETING "*2\r\n$10\r\n1795238562\r\n$1\r\n0\r\n$40\r\n" SHA "\r\n"
+/* The head of a reply to `items` purchases, of which none is free. */
+#define SOLD_OUT_HEAD(length) "*" length "\r\n:1795238562000\r\n:0\r\n$4\r\nopen\r\n$0\r\n\r\n"
+#define SOLD_OUT              "$8\r\nsold_out\r\n"
+#define FOUND_NONE            "$4\r\nnone\r\n"
+
+struct told {
+    enum fg_call_end end;
+    uint64_t calls, sent_ns, took_ns;
+};
+
+static struct {
+    char folder[40], address[64];
+    struct fg_ring *ring;
+    struct fg_inventory *inventory;
+    int listener, peer; /* -1: none */
+    char heard[HEARD_BYTES];
+    size_t heard_bytes;
+    struct told told[ENDS_MAX];
+    unsigned told_count, asked_count;
+    bool allows;
+} stage;
+
+/* --- the owner, and the peer ---------------------------------------------------------------------------- */
+
+static void on_told(void *owner, enum fg_call_end end, uint64_t calls, uint64_t sent_ns,
+                    uint64_t took_ns)
+{
+    assert_ptr_equal(owner, &stage);
+    assert_true(stage.told_count < ENDS_MAX);
+    stage.told[stage.told_count++] = (struct told){ end, calls, sent_ns, took_ns };
+}
+
+static bool on_asked(void *owner)
+{
+    assert_ptr_equal(owner, &stage);
+    stage.asked_count++;
+    return stage.allows;
+}
+
+static void assert_told(unsigned at, enum fg_call_end end, uint64_t calls)
+{
+    assert_true(at < stage.told_count);
+    assert_int_equal(stage.told[at].end, end);
+    assert_int_equal(stage.told[at].calls, calls);
+}
+
+static void hang_up(void)
+{
+    if (stage.peer >= 0)
+        close(stage.peer);
+    stage.peer = -1;
+}
+
+static void say(const char *text)
+{
+    assert_int_equal(write(stage.peer, text, strlen(text)), strlen(text));
+}
+
+static void listen_to_peer(void)
+{
+    size_t room = sizeof stage.heard - stage.heard_bytes;
+    ssize_t length = recv(stage.peer, stage.heard + stage.heard_bytes, room, MSG_DONTWAIT);
+    assert_true(length >= 0 || errno == EAGAIN);
+    stage.heard_bytes += length > 0 ? (size_t)length : 0;
+}
+
+static void turn(void)
+{
+    fg_inventory_flush(stage.inventory);
+    fg_ring_turn(stage.ring, 5 * FG_MS_IN_NS);
+    int fd = stage.listener < 0 ? -1 : accept4(stage.listener, NULL, NULL, SOCK_NONBLOCK);
+    if (fd >= 0) {
+        hang_up();
+        stage.peer = fd;
+        say(GREETING);
+    }
+    if (stage.peer >= 0)
+        listen_to_peer();
+}
+
+/* Turns until `condition` holds. */
+#define TURN_UNTIL(condition)                                                                     \
+    for (uint64_t give_up_ns = fg_clock_steady_ns() + PATIENCE_S * FG_SECOND_IN_NS; !(condition); \
+         turn())                                                                                  \
+        if (fg_clock_steady_ns() > give_up_ns)                                                    \
+    fail_msg("not within %d s: %s", PATIENCE_S, #condition)
+
+static bool hears(const char *word)
+{
+    return memmem(stage.heard, stage.heard_bytes, word, strlen(word)) != NULL;
+}
+
+static void forget_heard(void)
+{
+    stage.heard_bytes = 0;
+}
+
+static uint64_t ready_links(void)
+{
+    return fg_counter_read(&fg_inventory_link_counts(stage.inventory)->ready);
+}
+
+static const struct fg_inventory_counts *counts(void)
+{
+    return fg_inventory_counts(stage.inventory);
+}
+
+static int set_stage(void **state)
+{
+    struct fg_ring_settings settings = {
+        .entries = 64, .buffers = 16, .buffer_bytes = 512, .sockets = 8
+    };
+    struct fg_error error;
+    struct fg_address address;
+    (void)state;
+    memset(&stage, 0, sizeof stage);
+    stage.peer = -1;
+    stage.allows = true;
+    (void)strcpy(stage.folder, "/tmp/fg-test-calls-XXXXXX");
+    if (mkdtemp(stage.folder) == NULL)
+        return -1;
+    (void)snprintf(stage.address, sizeof stage.address, "unix:%s/s", stage.folder);
+    if (!fg_address_parse(stage.address, &address))
+        return -1;
+    stage.listener = fg_listen(&address, false, 4, &error);
+    return stage.listener >= 0 && fcntl(stage.listener, F_SETFL, O_NONBLOCK) == 0 &&
+                   fg_ring_open(&settings, &stage.ring, &error) == FG_OK
+               ? 0
+               : -1;
+}
+
+static void open_inventory(uint64_t timeout_ns)
+{
+    struct fg_error error;
+    struct fg_inventory_settings settings = { .address = stage.address,
+                                              .timeout_ns = timeout_ns,
+                                              .owner = &stage,
+                                              .allows = on_asked,
+                                              .told = on_told };
+    assert_int_equal(fg_inventory_open(stage.ring, &settings, &stage.inventory, &error), FG_OK);
+    assert_int_equal(fg_inventory_add_bucket(stage.inventory, BUCKET), FG_OK);
+}
+
+static void connect_inventory(uint64_t timeout_ns)
+{
+    open_inventory(timeout_ns);
+    TURN_UNTIL(ready_links() == 1);
+    forget_heard();
+}
+
+static void stop_listening(void)
+{
+    if (stage.listener >= 0)
+        close(stage.listener);
+    stage.listener = -1;
+}
+
+static int clear_stage(void **state)
+{
+    (void)state;
+    stop_listening();
+    if (stage.inventory != NULL) {
+        fg_inventory_close(stage.inventory);
+        for (int i = 0; i < 1000 && !fg_inventory_is_closed(stage.inventory); i++)
+            fg_ring_turn(stage.ring, 5 * FG_MS_IN_NS);
+        if (!fg_inventory_is_closed(stage.inventory))
+            return -1;
+        fg_inventory_free(&stage.inventory);
+    }
+    hang_up();
+    fg_ring_close(&stage.ring);
+    (void)unlink(stage.address + strlen("unix:"));
+    return rmdir(stage.folder);
+}
+
+/* --- shoppers (static, for after a failed test the inventory still knows them) ------------------------------ */
+
+enum {
+    SHOPPERS = 8
+};
+static struct shopper {
+    struct fg_purchase purchase;
+    unsigned answered, told_before; /* how much the owner knew when the answer came */
+} shoppers[SHOPPERS];
+
+static void on_answered(struct fg_purchase *purchase)
+{
+    struct shopper *shopper = FG_CONTAINER_OF(purchase, struct shopper, purchase);
+    shopper->answered++;
+    shopper->told_before = stage.told_count;
+}
+
+static struct fg_bucket_terms terms(enum fg_sale_state state)
+{
+    return (struct fg_bucket_terms){
+        .bucket = BUCKET, .epoch = "0badcafe", .state = state, .per_user = 5, .ledger_maximum = 1000
+    };
+}
+
+static struct fg_purchase *enter(unsigned which)
+{
+    shoppers[which] = (struct shopper){
+        .purchase = { .user = FG_TEXT("ann"), .quantity = 1, .answered = on_answered }
+    };
+    return &shoppers[which].purchase;
+}
+
+static void press_buy_in(enum fg_sale_state state, unsigned which)
+{
+    struct fg_bucket_terms of = terms(state);
+    struct fg_purchase *purchase = enter(which);
+    assert_false(fg_inventory_decide(stage.inventory, &of, purchase));
+    fg_inventory_submit(stage.inventory, &of, purchase);
+}
+
+static void press_buy(unsigned which)
+{
+    press_buy_in(FG_SALE_OPEN, which);
+}
+
+static void await_answer(unsigned which, enum fg_answer answer)
+{
+    TURN_UNTIL(shoppers[which].answered > 0);
+    assert_int_equal(shoppers[which].answered, 1);
+    assert_int_equal(shoppers[which].purchase.answer, answer);
+}
+
+static struct search {
+    struct fg_order_search search;
+    unsigned found;
+} search;
+
+static void on_found(struct fg_order_search *of)
+{
+    assert_ptr_equal(of, &search.search);
+    search.found++;
+}
+
+static void look_for_orders(void)
+{
+    search = (struct search){ .search = { .user = FG_TEXT("ann"),
+                                          .bucket = BUCKET,
+                                          .epoch = "0badcafe",
+                                          .found = on_found } };
+    fg_inventory_search(stage.inventory, &search.search);
+}
+
+/* --- deciding and submitting -------------------------------------------------------------------------------- */
+
+static void who_comes_too_early_is_answered_from_memory(void **state)
+{
+    struct fg_bucket_terms later = terms(FG_SALE_OPEN);
+    (void)state;
+    later.opens_ms = INT64_MAX;
+    connect_inventory(patient_ns);
+    assert_true(fg_inventory_decide(stage.inventory, &later, enter(0)));
+    assert_int_equal(shoppers[0].answered, 1);
+    assert_int_equal(shoppers[0].purchase.answer, FG_ANSWER_NOT_STARTED);
+    turn();
+    assert_false(hears("EVALSHA"));
+    assert_int_equal(stage.told_count, 0);
+}
+
+/* The caller refuses those that are decided and not submitted. */
+static void who_is_refused_in_between_leaves_nothing(void **state)
+{
+    struct fg_bucket_terms open = terms(FG_SALE_OPEN);
+    (void)state;
+    connect_inventory(patient_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    await_answer(0, FG_ANSWER_SOLD_OUT);
+    uint64_t lapsed_ns = fg_clock_steady_ns() + LATCH_LAPSE_NS;
+    TURN_UNTIL(fg_ring_now_ns(stage.ring) > lapsed_ns);
+    forget_heard();
+
+    assert_false(fg_inventory_decide(stage.inventory, &open, enter(1)));
+    assert_false(fg_inventory_decide(stage.inventory, &open, enter(2)));
+    turn();
+    assert_false(hears("EVALSHA"));
+    assert_int_equal(shoppers[1].answered, 0);
+    assert_int_equal(fg_counter_read(&counts()->probes), 0);
+
+    assert_false(fg_inventory_decide(stage.inventory, &open, enter(3)));
+    assert_false(fg_inventory_decide(stage.inventory, &open, enter(4)));
+    fg_inventory_submit(stage.inventory, &open, &shoppers[3].purchase);
+    fg_inventory_submit(stage.inventory, &open, &shoppers[4].purchase);
+    assert_int_equal(fg_counter_read(&counts()->probes), 1); /* and the other only looks */
+    assert_int_equal(fg_counter_read(&counts()->look_ups), 1);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("6") SOLD_OUT FOUND_NONE);
+    await_answer(3, FG_ANSWER_SOLD_OUT);
+    await_answer(4, FG_ANSWER_SOLD_OUT);
+}
+
+/* --- what the owner is told --------------------------------------------------------------------------------- */
+
+static void a_good_call_is_told_with_all_its_purchases(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    for (unsigned i = 0; i < 3; i++)
+        press_buy(i);
+    TURN_UNTIL(hears("EVALSHA"));
+    uint64_t heard_ns = fg_ring_now_ns(stage.ring);
+    say(SOLD_OUT_HEAD("7") SOLD_OUT SOLD_OUT SOLD_OUT);
+    await_answer(2, FG_ANSWER_SOLD_OUT);
+    assert_int_equal(stage.told_count, 1);
+    assert_told(0, FG_CALL_END_GOOD, 3);
+    assert_true(stage.told[0].sent_ns <= heard_ns);
+    assert_int_equal(stage.told[0].sent_ns + stage.told[0].took_ns, fg_ring_now_ns(stage.ring));
+    assert_int_equal(shoppers[0].told_before, 1); /* who is answered may buy again at once */
+    assert_int_equal(stage.asked_count, 0);
+}
+
+static void an_error_and_a_reply_of_no_form_are_failures(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    say("-OOM command not allowed\r\n");
+    await_answer(0, FG_ANSWER_BUSY);
+    assert_told(0, FG_CALL_END_FAILED, 1);
+
+    forget_heard();
+    press_buy(1);
+    press_buy(2);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("5") SOLD_OUT); /* one answer for two */
+    await_answer(1, FG_ANSWER_OUTCOME_UNKNOWN);
+    assert_told(1, FG_CALL_END_FAILED, 2);
+    assert_int_equal(stage.told_count, 2);
+}
+
+static void a_script_that_redis_lost_is_told_once(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    forget_heard();
+    say("-NOSCRIPT No matching script.\r\n");
+    TURN_UNTIL(hears("EVAL\r\n"));
+    assert_int_equal(stage.told_count, 0);
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    await_answer(0, FG_ANSWER_SOLD_OUT);
+    assert_told(0, FG_CALL_END_GOOD, 1);
+    assert_int_equal(stage.told_count, 1);
+}
+
+static void a_late_reply_is_not_told_again(void **state)
+{
+    (void)state;
+    connect_inventory(impatient_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    press_buy(1); /* waits for the call */
+    await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
+    await_answer(1, FG_ANSWER_BUSY);
+    assert_told(0, FG_CALL_END_FAILED, 1);
+    assert_int_equal(stage.told[0].took_ns, impatient_ns);
+    assert_told(1, FG_CALL_END_NOT_SENT, 1);
+    press_buy(2); /* the bucket is blocked */
+    await_answer(2, FG_ANSWER_BUSY);
+    assert_told(2, FG_CALL_END_NOT_SENT, 1);
+    assert_int_equal(stage.told[2].took_ns, 0);
+
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
+    assert_int_equal(stage.told_count, 3);
+}
+
+static void what_a_lost_connection_takes_along_is_told(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    press_buy(1); /* waits for the call */
+    press_buy(2);
+    look_for_orders();
+    TURN_UNTIL(hears("HMGET"));
+    stop_listening();
+    hang_up();
+    await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
+    await_answer(2, FG_ANSWER_BUSY);
+    assert_int_equal(search.search.result, FG_UNKNOWN);
+    assert_told(0, FG_CALL_END_FAILED, 1);   /* in flight, … */
+    assert_told(1, FG_CALL_END_FAILED, 1);   /* … the search */
+    assert_told(2, FG_CALL_END_NOT_SENT, 2); /* and those that waited */
+
+    press_buy(3);
+    assert_int_equal(shoppers[3].purchase.answer, FG_ANSWER_BUSY);
+    assert_told(3, FG_CALL_END_NOT_SENT, 1);
+    look_for_orders();
+    assert_int_equal(search.search.result, FG_UNREACHABLE);
+    assert_told(4, FG_CALL_END_NOT_SENT, 1);
+    assert_int_equal(stage.told_count, 5);
+}
+
+static void a_search_is_told_like_a_purchase(void **state)
+{
+    (void)state;
+    connect_inventory(impatient_ns);
+    look_for_orders();
+    TURN_UNTIL(hears("HMGET"));
+    say("-LOADING Redis is loading\r\n");
+    TURN_UNTIL(search.found == 1);
+    assert_told(0, FG_CALL_END_FAILED, 1);
+
+    look_for_orders();
+    TURN_UNTIL(search.found == 1);
+    assert_int_equal(search.search.result, FG_UNKNOWN);
+    assert_told(1, FG_CALL_END_FAILED, 1);
+    assert_int_equal(stage.told[1].took_ns, impatient_ns);
+    say("*2\r\n$8\r\n0badcafe\r\n$-1\r\n"); /* late */
+
+    look_for_orders();
+    say("*2\r\n$8\r\n0badcafe\r\n$-1\r\n");
+    TURN_UNTIL(search.found == 1);
+    assert_told(2, FG_CALL_END_GOOD, 1);
+    assert_int_equal(stage.told_count, 3);
+}
+
+/* A sale that has ended makes the filter wanted, so the ledger is read. */
+static void reading_the_ledger_is_asked_for_and_told(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    stage.allows = false;
+    press_buy_in(FG_SALE_ENDED, 0);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("5") FOUND_NONE);
+    await_answer(0, FG_ANSWER_ENDED);
+    assert_int_equal(stage.told_count, 1);
+    assert_int_not_equal(stage.asked_count, 0);
+    assert_false(hears("XRANGE"));
+
+    stage.allows = true;
+    press_buy_in(FG_SALE_ENDED, 1);
+    TURN_UNTIL(hears("XRANGE"));
+    say(SOLD_OUT_HEAD("5") FOUND_NONE "*0\r\n");
+    await_answer(1, FG_ANSWER_ENDED);
+    TURN_UNTIL(stage.told_count == 3);
+    assert_told(2, FG_CALL_END_GOOD, 1);
+}
+
+static void a_ledger_that_does_not_come_is_told_once(void **state)
+{
+    (void)state;
+    connect_inventory(impatient_ns);
+    press_buy_in(FG_SALE_ENDED, 0);
+    TURN_UNTIL(hears("XRANGE"));
+    TURN_UNTIL(stage.told_count == 2);
+    assert_told(0, FG_CALL_END_FAILED, 1);
+    assert_told(1, FG_CALL_END_FAILED, 1);
+    assert_int_equal(stage.told[1].took_ns, impatient_ns);
+    forget_heard();
+    say(SOLD_OUT_HEAD("5") FOUND_NONE "*0\r\n"); /* both late */
+    TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
+    turn();
+    assert_int_equal(stage.told_count, 2);
+    press_buy_in(FG_SALE_ENDED, 1);
+    TURN_UNTIL(hears("XRANGE")); /* it is read again */
+}
+
+#define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, set_stage, clear_stage)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_STAGE(who_comes_too_early_is_answered_from_memory),
+        ON_STAGE(who_is_refused_in_between_leaves_nothing),
+        ON_STAGE(a_good_call_is_told_with_all_its_purchases),
+        ON_STAGE(an_error_and_a_reply_of_no_form_are_failures),
+        ON_STAGE(a_script_that_redis_lost_is_told_once),
+        ON_STAGE(a_late_reply_is_not_told_again),
+        ON_STAGE(what_a_lost_connection_takes_along_is_told),
+        ON_STAGE(a_search_is_told_like_a_purchase),
+        ON_STAGE(reading_the_ledger_is_asked_for_and_told),
+        ON_STAGE(a_ledger_that_does_not_come_is_told_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
