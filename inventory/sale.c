@@ -25,7 +25,6 @@ static const struct fg_option sku_options[] = {
         .help = "what it is called",
         .read = check_name,
         .expected = name_form,
-        .place_offset = offsetof(struct fg_sku_definition, place),
     },
     {
         .name = "stock",
@@ -106,35 +105,10 @@ const struct fg_option fg_sale_options[] = {
         .help = "what is on sale",
         .fields = sku_options,
         .element_bytes = sizeof(struct fg_sku_definition),
+        .unique = "sku",
     },
     { .name = NULL },
 };
-
-static int compare_skus(const void *a, const void *b)
-{
-    const struct fg_sku_definition *const *left = a, *const *right = b;
-    int order = strcmp((*left)->sku, (*right)->sku);
-    if (order != 0)
-        return order;
-    return (*left)->place.line < (*right)->place.line ? -1 : 1;
-}
-
-static enum fg_result check_duplicates(const struct fg_sale_definition *sale,
-                                       const struct fg_config_source *source,
-                                       struct fg_error *error)
-{
-    const struct fg_sku_definition *skus = sale->skus.items, *sorted[FG_SALE_SKUS];
-    for (size_t i = 0; i < sale->skus.count; i++)
-        sorted[i] = &skus[i];
-    qsort(sorted, sale->skus.count, sizeof(struct fg_sku_definition *), compare_skus);
-    for (size_t i = 1; i < sale->skus.count; i++)
-        if (strcmp(sorted[i - 1]->sku, sorted[i]->sku) == 0)
-            return fg_config_error_at(source, sorted[i]->place, error,
-                                      "SKU \"%s\" a second time, expected it only once (the first "
-                                      "is on line %u)",
-                                      sorted[i]->sku, sorted[i - 1]->place.line);
-    return FG_OK;
-}
 
 static enum fg_result check(const struct fg_sale_definition *sale,
                             const struct fg_config_source *source, struct fg_error *error)
@@ -145,7 +119,7 @@ static enum fg_result check(const struct fg_sale_definition *sale,
     if (sale->opens_ms != 0 && sale->closes_ms != 0 && sale->closes_ms <= sale->opens_ms)
         return fg_config_error_at(source, sale->closes_place, error,
                                   "closes is not after opens, expected a later time");
-    return check_duplicates(sale, source, error);
+    return FG_OK;
 }
 
 /* After loading: checks, and frees what is not good. */

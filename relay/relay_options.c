@@ -103,7 +103,6 @@ static const struct fg_option sink_fields[] = {
         SINK_FIELD(id),
         .help = "its name: of the consumer group, in metrics and logs; never reuse one for another "
                 "sink",
-        .place_offset = offsetof(struct relay_sink_options, id_place),
         .read = check_id,
         .expected = "1 to 64 of A-Z a-z 0-9 . _ -",
     },
@@ -180,6 +179,7 @@ static const struct fg_option options_table[] = {
         .help = "where events go; each sink gets every event, at its own pace",
         .fields = sink_fields,
         .element_bytes = sizeof(struct relay_sink_options),
+        .unique = "id", /* sinks of one id would share a consumer group */
     },
     {
         .name = "lease",
@@ -219,27 +219,20 @@ static const struct fg_option options_table[] = {
     { .name = NULL },
 };
 
-static const char *text_of_sink(const struct relay_sink_options *sink, bool of_path)
-{
-    return of_path ? sink->path : sink->id;
-}
-
-/* No two sinks may share an id (they would share a group) or a path (they would share its progress). */
-static enum fg_result check_unique(const struct fg_config_source *source,
-                                   const struct relay_options *options, bool of_path,
-                                   struct fg_error *error)
+/* Sinks of one path would share its progress. */
+static enum fg_result check_paths(const struct fg_config_source *source,
+                                  const struct relay_options *options, struct fg_error *error)
 {
     for (size_t later = 1; later < options->sinks.count; later++) {
         const struct relay_sink_options *sink = relay_options_sink(options, later);
         for (size_t earlier = 0; earlier < later; earlier++) {
             const struct relay_sink_options *other = relay_options_sink(options, earlier);
-            if (strcmp(text_of_sink(sink, of_path), text_of_sink(other, of_path)) != 0)
+            if (strcmp(sink->path, other->path) != 0)
                 continue;
             return fg_config_error_at(
-                source, of_path ? sink->path_place : sink->id_place, error,
-                "the %s \"%s\" is that of another sink (line %u), expected one of its own",
-                of_path ? "path" : "id", text_of_sink(sink, of_path),
-                of_path ? other->path_place.line : other->id_place.line);
+                source, sink->path_place, error,
+                "the path \"%s\" is that of another sink (line %u), expected one of its own",
+                sink->path, other->path_place.line);
         }
     }
     return FG_OK;
@@ -273,9 +266,7 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
         return result;
     result = settle_redis(source, options, error);
     if (result == FG_OK)
-        result = check_unique(source, options, false, error);
-    if (result == FG_OK)
-        result = check_unique(source, options, true, error);
+        result = check_paths(source, options, error);
     fg_config_source_free(&source);
     if (result != FG_OK)
         relay_options_free(options);

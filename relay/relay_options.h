@@ -21,7 +21,7 @@ struct relay_sink_options {
     char *id;
     int type; /* index into relay_sinks */
     char *path;
-    struct fg_config_place id_place, path_place;
+    struct fg_config_place path_place;
 };
 
 struct relay_options {

@@ -20,6 +20,7 @@ enum {
     SHOWN_CHARACTERS = 100,      /* of a source line */
     SHOWN_BEFORE_THE_CARET = 70, /* a longer line is shown from there */
     MESSAGE_BYTES = 700,
+    READINGS_AGAIN = 3, /* of a file that changes while it is read */
 };
 
 /* The `number`th line, from 1. A lone carriage return ends a line too: YAML says so. */
@@ -156,8 +157,17 @@ const char *fg_config_folder(const struct fg_config_source *source)
     return source->folder;
 }
 
-/* The place of byte `at`, columns counted in characters as far as there are any. */
-static struct fg_config_place place_of_byte(struct fg_text content, size_t at)
+struct fg_text fg_config_content(const struct fg_config_source *source)
+{
+    return source->content;
+}
+
+const char *fg_config_file_name(const struct fg_config_source *source)
+{
+    return source->name;
+}
+
+struct fg_config_place fg_config_place_of(struct fg_text content, size_t at)
 {
     struct fg_config_place place = { 1, 1 };
     struct fg_text rest = { content.at, at };
@@ -171,20 +181,35 @@ static struct fg_config_place place_of_byte(struct fg_text content, size_t at)
     return place;
 }
 
+static enum fg_result too_large(const char *name, struct fg_error *error)
+{
+    return fg_error_set(error, FG_INVALID, "%s: larger than %d MiB, expected a configuration", name,
+                        FG_CONFIG_FILE_BYTES >> 20);
+}
+
+static bool is_utf16(struct fg_text content)
+{
+    return fg_text_starts_with(content, FG_TEXT("\xff\xfe")) ||
+           fg_text_starts_with(content, FG_TEXT("\xfe\xff"));
+}
+
 enum fg_result fg_config_check_content(const struct fg_config_source *source,
                                        struct fg_error *error)
 {
     struct fg_text content = source->content;
     if (content.length > FG_CONFIG_FILE_BYTES) {
-        return fg_error_set(error, FG_INVALID, "%s: larger than %d MiB, expected a configuration",
-                            source->name, FG_CONFIG_FILE_BYTES >> 20);
+        return too_large(source->name, error);
+    }
+    if (is_utf16(content)) {
+        return fg_error_set(error, FG_INVALID, "%s:1:1: UTF-16, expected text in UTF-8",
+                            source->name);
     }
     struct fg_text rest = content;
     while (rest.length > 0) {
         size_t length = fg_utf8_character(rest);
         if (length == 0 || rest.at[0] == '\0') {
             size_t at = content.length - rest.length;
-            return fg_config_error_at(source, place_of_byte(content, at), error,
+            return fg_config_error_at(source, fg_config_place_of(content, at), error,
                                       length == 0 ? "not UTF-8, expected text in UTF-8"
                                                   : "a NUL byte, expected text in UTF-8");
         }
@@ -217,25 +242,60 @@ static enum fg_result read_all(int descriptor, const char *path, char *memory, s
     return FG_OK;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Whether what was read is the whole of one file, the one that still has this path. */
+static bool has_stayed(int descriptor, const char *path, const struct stat *before, size_t length)
+{
+    struct stat after, named;
+    return fstat(descriptor, &after) == 0 && is_same(before, &after) && stat(path, &named) == 0 &&
+           is_same(before, &named) && (size_t)after.st_size == length;
+}
+
+static enum fg_result read_descriptor(int descriptor, const char *path, char **memory_r,
+                                      size_t *length_r, bool *stayed_r, struct fg_error *error)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) {
+        return unreadable(path, error);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return fg_error_set(error, FG_INVALID, "%s: not a regular file", path);
+    }
+    if (status.st_size > FG_CONFIG_FILE_BYTES) {
+        return too_large(path, error);
+    }
+    *memory_r = *memory_r != NULL ? *memory_r : malloc(FG_CONFIG_FILE_BYTES + 1);
+    if (*memory_r == NULL) {
+        return fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", path);
+    }
+    enum fg_result result = read_all(descriptor, path, *memory_r, length_r, error);
+    *stayed_r = result == FG_OK && has_stayed(descriptor, path, &status, *length_r);
+    return result;
+}
+
 enum fg_result fg_config_read_file(const char *path, char **memory_r, size_t *length_r,
                                    struct fg_error *error)
 {
-    /* Not blocking: opening a FIFO must not wait for its writer. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (descriptor < 0) {
-        return unreadable(path, error);
+    bool stayed = false;
+    for (int reading = 0; reading <= READINGS_AGAIN && !stayed; reading++) {
+        /* Not blocking: opening a FIFO must not wait for its writer. */
+        int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (descriptor < 0) {
+            return unreadable(path, error);
+        }
+        enum fg_result result =
+            read_descriptor(descriptor, path, memory_r, length_r, &stayed, error);
+        close(descriptor);
+        if (result != FG_OK) {
+            return result;
+        }
     }
-    enum fg_result result;
-    struct stat status;
-    if (fstat(descriptor, &status) != 0) {
-        result = unreadable(path, error);
-    } else if (!S_ISREG(status.st_mode)) {
-        result = fg_error_set(error, FG_INVALID, "%s: not a regular file", path);
-    } else {
-        *memory_r = malloc(FG_CONFIG_FILE_BYTES + 1);
-        result = *memory_r == NULL ? fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", path)
-                                   : read_all(descriptor, path, *memory_r, length_r, error);
-    }
-    close(descriptor);
-    return result;
+    return stayed ? FG_OK
+                  : fg_error_set(error, FG_REFUSED,
+                                 "%s: the file changed while it was read; try again", path);
 }

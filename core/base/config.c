@@ -79,44 +79,41 @@ static enum fg_result wrong_shape(const struct fg_config_reader *reader,
 
 static enum fg_result check_count(const struct fg_config_reader *reader,
                                   const struct fg_config_path *path, const struct fg_option *option,
-                                  const struct fg_yaml_node *node)
+                                  struct fg_config_place place, size_t count)
 {
+    bool too_many = option->maximum > 0 && count > option->maximum;
+    if (!too_many && count >= option->minimum) {
+        return FG_OK;
+    }
     char name[FG_CONFIG_NAME_BYTES];
-    if (option->maximum > 0 && node->count > option->maximum) {
-        return fg_config_error_at(reader->source, node->place, reader->error,
-                                  "%s has %zu elements, expected at most %llu",
-                                  fg_config_name(path, name), node->count,
-                                  (unsigned long long)option->maximum);
-    }
-    if (node->count < option->minimum) {
-        return fg_config_error_at(reader->source, node->place, reader->error,
-                                  "%s has %zu elements, expected at least %llu",
-                                  fg_config_name(path, name), node->count,
-                                  (unsigned long long)option->minimum);
-    }
-    return FG_OK;
+    return fg_config_error_at(reader->source, place, reader->error,
+                              "%s has %zu elements, expected at %s %llu",
+                              fg_config_name(path, name), count, too_many ? "most" : "least",
+                              (unsigned long long)(too_many ? option->maximum : option->minimum));
 }
 
-static enum fg_result read_string_element(const struct fg_config_reader *reader,
-                                          const struct fg_config_path *path,
-                                          const struct fg_option *option,
-                                          const struct fg_yaml_node *node, char **copy_r)
+/* A text or a percentage. */
+static enum fg_result read_plain_element(const struct fg_config_reader *reader,
+                                         const struct fg_config_path *path,
+                                         const struct fg_option *list,
+                                         const struct fg_yaml_node *node, void *element)
 {
+    struct fg_option row = fg_config_element_row(list);
     if (node->kind != FG_YAML_SCALAR || fg_yaml_is_empty(node)) {
-        char name[FG_CONFIG_NAME_BYTES];
+        char name[FG_CONFIG_NAME_BYTES], expected[EXPECTED_BYTES];
+        fg_config_expectation(&row, expected, sizeof expected);
         return fg_config_error_at(reader->source, node->place, reader->error,
-                                  "an element of %s is not a text, expected %s",
+                                  "an element of %s is not a %s, expected %s",
                                   fg_config_name(path, name),
-                                  option->expected == NULL ? "a text" : option->expected);
+                                  row.type == FG_OPTION_STRING ? "text" : "percentage", expected);
     }
-    return fg_config_read_string(reader, path, option, node, copy_r);
+    return fg_config_read_scalar(reader, path, &row, node, element);
 }
 
-/* Names begin anew inside an element: its line says which one it is. */
 static enum fg_result read_map_element(const struct fg_config_reader *reader,
                                        const struct fg_config_path *path,
-                                       const struct fg_option *option,
-                                       const struct fg_yaml_node *node, char *element)
+                                       const struct fg_option *list,
+                                       const struct fg_yaml_node *node, size_t index, char *element)
 {
     if (node->kind != FG_YAML_MAP) {
         char name[FG_CONFIG_NAME_BYTES];
@@ -124,31 +121,92 @@ static enum fg_result read_map_element(const struct fg_config_reader *reader,
                                   "an element of %s is not a map, expected a map of options",
                                   fg_config_name(path, name));
     }
+    char memory[FG_CONFIG_ELEMENT_BYTES];
+    const struct fg_option *key = fg_config_element_key(list);
+    const struct fg_yaml_node *named = key == NULL ? NULL : fg_yaml_entry(node, key->name);
+    struct fg_text text = named == NULL ? (struct fg_text){ NULL, 0 } : named->text;
+    const struct fg_config_path here = { path, fg_config_element_name(text, index, memory) };
     const struct map map = { .node = node, .place = node->place, .demands = true };
-    return read_fields(reader, NULL, option->fields, &map, element);
+    return read_fields(reader, &here, list->fields, &map, element);
+}
+
+/* `node` is the list, or the only element when it may stand alone. */
+static enum fg_result read_elements(const struct fg_config_reader *reader,
+                                    const struct fg_config_path *path,
+                                    const struct fg_option *option, const struct fg_yaml_node *node,
+                                    struct fg_config_list *list)
+{
+    size_t bytes = fg_config_element_bytes(option);
+    const struct fg_yaml_node *item = node->kind == FG_YAML_LIST ? node->first : node;
+    enum fg_result result = FG_OK;
+    for (size_t i = 0; i < list->count && result == FG_OK; i++, item = item->next) {
+        char *element = (char *)list->items + i * bytes;
+        result = option->type == FG_OPTION_MAP_LIST
+                     ? read_map_element(reader, path, option, item, i, element)
+                     : read_plain_element(reader, path, option, item, element);
+    }
+    return result;
+}
+
+static enum fg_result used_twice(const struct fg_config_reader *reader,
+                                 const struct fg_config_path *path, const struct fg_option *option,
+                                 const char *text, const struct fg_yaml_node *earlier,
+                                 const struct fg_yaml_node *later)
+{
+    char name[FG_CONFIG_NAME_BYTES];
+    /* An element that leaves the field to its default is pointed at itself. */
+    const struct fg_yaml_node *first = fg_yaml_entry(earlier, option->unique);
+    const struct fg_yaml_node *second = fg_yaml_entry(later, option->unique);
+    return fg_config_error_at(reader->source, (second == NULL ? later : second)->place,
+                              reader->error, "%s %s \"%s\" is used twice, first in line %u",
+                              fg_config_name(path, name), option->unique, text,
+                              (first == NULL ? earlier : first)->place.line);
+}
+
+static enum fg_result check_unique(const struct fg_config_reader *reader,
+                                   const struct fg_config_path *path,
+                                   const struct fg_option *option, const struct fg_yaml_node *node,
+                                   const struct fg_config_list *list)
+{
+    const struct fg_option *key = fg_config_element_key(option);
+    const char **texts = calloc(list->count, sizeof *texts);
+    size_t *first = calloc(list->count, sizeof *first);
+    enum fg_result result = FG_OK;
+    for (size_t i = 0; texts != NULL && i < list->count; i++) {
+        const char *element = (const char *)list->items + i * option->element_bytes;
+        texts[i] = *(char *const *)(const void *)(element + key->offset);
+    }
+    if (texts == NULL || first == NULL || !fg_config_find_repeats(texts, list->count, first)) {
+        result = fg_error_set(reader->error, FG_EXHAUSTED, "out of memory");
+    }
+    for (size_t i = 0; result == FG_OK && i < list->count; i++) {
+        if (first[i] != i) {
+            result = used_twice(reader, path, option, texts[i], fg_yaml_element(node, first[i]),
+                                fg_yaml_element(node, i));
+        }
+    }
+    free(first);
+    free(texts);
+    return result;
 }
 
 static enum fg_result read_list(const struct fg_config_reader *reader,
                                 const struct fg_config_path *path, const struct fg_option *option,
                                 const struct fg_yaml_node *node, struct fg_config_list *list)
 {
-    enum fg_result result = check_count(reader, path, option, node);
-    if (result != FG_OK || node->count == 0) {
+    size_t count = node->kind == FG_YAML_LIST ? node->count : 1;
+    enum fg_result result = check_count(reader, path, option, node->place, count);
+    if (result != FG_OK || count == 0) {
         return result;
     }
-    bool holds_maps = option->type == FG_OPTION_MAP_LIST;
-    size_t bytes = holds_maps ? option->element_bytes : sizeof(char *);
-    list->items = calloc(node->count, bytes);
+    list->items = calloc(count, fg_config_element_bytes(option));
     if (list->items == NULL) {
         return fg_error_set(reader->error, FG_EXHAUSTED, "out of memory");
     }
-    list->count = node->count;
-    char *element = list->items;
-    for (const struct fg_yaml_node *item = node->first; item != NULL && result == FG_OK;
-         item = item->next, element += bytes) {
-        result = holds_maps
-                     ? read_map_element(reader, path, option, item, element)
-                     : read_string_element(reader, path, option, item, (char **)(void *)element);
+    list->count = count;
+    result = read_elements(reader, path, option, node, list);
+    if (result == FG_OK && option->unique != NULL) {
+        result = check_unique(reader, path, option, node, list);
     }
     return result;
 }
@@ -177,8 +235,11 @@ static enum fg_result read_value(const struct fg_config_reader *reader,
     if (option->type == FG_OPTION_MAP) {
         return read_map(reader, path, option, node, structure);
     }
-    bool is_list = option->type == FG_OPTION_STRING_LIST || option->type == FG_OPTION_MAP_LIST;
-    if (node->kind != (is_list ? FG_YAML_LIST : FG_YAML_SCALAR) || fg_yaml_is_empty(node)) {
+    bool is_list = fg_config_is_list(option->type);
+    bool is_scalar = node->kind == FG_YAML_SCALAR && !fg_yaml_is_empty(node);
+    bool fits =
+        is_list ? node->kind == FG_YAML_LIST || (option->or_single && is_scalar) : is_scalar;
+    if (!fits) {
         return wrong_shape(reader, path, option, node);
     }
     void *field = structure + option->offset;
@@ -213,9 +274,8 @@ static enum fg_result read_default_text(const struct fg_config_reader *reader,
 /* Simple defaults need no YAML: ten thousand elements with five defaults each would notice. */
 static bool is_simple(const struct fg_option *option)
 {
-    return option->type != FG_OPTION_MAP && option->type != FG_OPTION_MAP_LIST &&
-           option->type != FG_OPTION_STRING_LIST && option->default_text[0] != '"' &&
-           option->default_text[0] != '\'';
+    return option->type != FG_OPTION_MAP && !fg_config_is_list(option->type) &&
+           option->default_text[0] != '"' && option->default_text[0] != '\'';
 }
 
 static enum fg_result missing(const struct fg_config_reader *reader,
@@ -457,7 +517,7 @@ static void free_list(const struct fg_option *option, struct fg_config_list *lis
     for (size_t i = 0; i < list->count; i++) {
         if (option->type == FG_OPTION_MAP_LIST) {
             free_fields(option->fields, (char *)list->items + i * option->element_bytes);
-        } else {
+        } else if (option->type == FG_OPTION_STRING_LIST) {
             free(((char **)list->items)[i]);
         }
     }
@@ -477,6 +537,7 @@ static void free_fields(const struct fg_option *options, char *structure)
             free_fields(options->fields, structure);
             break;
         case FG_OPTION_STRING_LIST:
+        case FG_OPTION_PERCENT_LIST:
         case FG_OPTION_MAP_LIST:
             free_list(options, field);
             break;
@@ -492,19 +553,21 @@ void fg_config_free(const struct fg_option *options, void *structure, size_t str
     memset(structure, 0, structure_bytes);
 }
 
-/* Visits every row, nested ones after their parent, with its dotted name ("skus[].stock"). */
-static void for_each_option(const struct fg_option *options, const char *prefix,
-                            void (*visit)(const struct fg_option *, const char *, void *),
+/* Visits every row, nested ones after their parent, with its dotted name ("skus[].stock"); what lies
+ * in something reloadable is reloadable. */
+static void for_each_option(const struct fg_option *options, const char *prefix, bool reloadable,
+                            void (*visit)(const struct fg_option *, const char *, bool, void *),
                             void *context)
 {
     for (; options->name != NULL; options++) {
         char name[FG_CONFIG_NAME_BYTES], nested[FG_CONFIG_NAME_BYTES + 4];
+        bool is_reloadable = reloadable || options->reloadable;
         (void)snprintf(name, sizeof name, "%s%s", prefix, options->name);
-        visit(options, name, context);
+        visit(options, name, is_reloadable, context);
         if (options->fields != NULL) {
             (void)snprintf(nested, sizeof nested, "%s%s", name,
                            options->type == FG_OPTION_MAP_LIST ? "[]." : ".");
-            for_each_option(options->fields, nested, visit, context);
+            for_each_option(options->fields, nested, is_reloadable, visit, context);
         }
     }
 }
@@ -519,28 +582,32 @@ static const char *shown_default(const struct fg_option *option)
 
 struct printed_columns {
     FILE *out;
-    int name, value; /* widths */
+    int name, value, reload; /* widths */
 };
 
-static void measure(const struct fg_option *option, const char *name, void *context)
+static void measure(const struct fg_option *option, const char *name, bool reloadable,
+                    void *context)
 {
     struct printed_columns *columns = context;
     int name_width = (int)strlen(name);
     int value_width = (int)strlen(shown_default(option));
     columns->name = name_width > columns->name ? name_width : columns->name;
     columns->value = value_width > columns->value ? value_width : columns->value;
+    columns->reload = reloadable ? (int)strlen("reload  ") : columns->reload;
 }
 
-static void print_row(const struct fg_option *option, const char *name, void *context)
+static void print_row(const struct fg_option *option, const char *name, bool reloadable,
+                      void *context)
 {
     const struct printed_columns *columns = context;
-    fprintf(columns->out, "%-*s  %-*s  %s\n", columns->name, name, columns->value,
-            shown_default(option), option->help == NULL ? "" : option->help);
+    fprintf(columns->out, "%-*s  %-*s  %-*s%s\n", columns->name, name, columns->value,
+            shown_default(option), columns->reload, reloadable ? "reload" : "",
+            option->help == NULL ? "" : option->help);
 }
 
 void fg_config_print_options(const struct fg_option *options, FILE *out)
 {
     struct printed_columns columns = { .out = out };
-    for_each_option(options, "", measure, &columns);
-    for_each_option(options, "", print_row, &columns);
+    for_each_option(options, "", false, measure, &columns);
+    for_each_option(options, "", false, print_row, &columns);
 }

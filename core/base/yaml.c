@@ -15,10 +15,14 @@
 #include <string.h>
 
 #include "config-private.h"
+#include "config-source.h"
 
 enum {
-    DEPTH_MAX = 32
+    DEPTH_MAX = 32,
+    BRACKETS_MAX = 256
 };
+
+static const char too_deep[] = "nested too deeply, expected at most %d levels";
 
 struct builder {
     const struct fg_config_source *source;
@@ -142,8 +146,7 @@ static enum fg_result open_node(struct builder *builder, struct fy_event *event,
         return out_of_memory(builder);
     }
     if (builder->depth == DEPTH_MAX) {
-        return fg_config_error_at(builder->source, place, builder->error,
-                                  "nested too deeply, expected at most %d levels", DEPTH_MAX);
+        return fg_config_error_at(builder->source, place, builder->error, too_deep, DEPTH_MAX);
     }
     enum fg_result result = add_node(builder, node);
     builder->open[builder->depth] = node;
@@ -249,6 +252,58 @@ static enum fg_result take_events(struct builder *builder, struct fy_parser *par
     }
 }
 
+/* Roughly where a scanner of YAML is: enough to tell brackets that nest from those in a text. */
+struct brackets {
+    unsigned open;
+    size_t too_deep_at; /* where the first was opened that is one too many */
+    char quote;         /* the quote we are in, or 0 */
+    bool in_comment;
+    bool
+        at_start; /* of a value: nothing but space since a bracket, a comma, a colon, a line's end */
+};
+
+static void pass_byte(struct brackets *brackets, struct fg_text content, size_t *at)
+{
+    char byte = content.at[*at], before = *at == 0 ? '\n' : content.at[*at - 1];
+    bool is_space = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+    if (brackets->in_comment) {
+        brackets->in_comment = byte != '\n' && byte != '\r';
+    } else if (brackets->quote != 0) {
+        *at += brackets->quote == '"' && byte == '\\';
+        brackets->quote = byte == brackets->quote ? 0 : brackets->quote;
+    } else if (byte == '#' && (before == ' ' || before == '\t' || before == '\n')) {
+        brackets->in_comment = true;
+    } else if ((byte == '"' || byte == '\'') && brackets->at_start) {
+        brackets->quote = byte;
+        brackets->at_start = false;
+    } else if ((byte == '[' || byte == '{') && (brackets->at_start || brackets->open > 0)) {
+        brackets->too_deep_at = brackets->open == DEPTH_MAX ? *at : brackets->too_deep_at;
+        brackets->open++;
+        brackets->at_start = true;
+    } else if ((byte == ']' || byte == '}') && brackets->open > 0) {
+        brackets->open--;
+        brackets->at_start = false;
+    } else {
+        brackets->at_start = byte == '\n' || byte == ',' || byte == ':' || byte == '-' ||
+                             byte == '?' || (is_space && brackets->at_start);
+    }
+}
+
+/* libfyaml looks ahead for the end of an opened bracket before it says that there is one: megabytes
+ * of brackets would take it seconds and a gigabyte. So these are refused before it sees them. */
+static enum fg_result refuse_brackets(const struct fg_config_source *source, struct fg_error *error)
+{
+    struct brackets brackets = { .at_start = true };
+    for (size_t at = 0; at < source->content.length && brackets.open <= BRACKETS_MAX; at++) {
+        pass_byte(&brackets, source->content, &at);
+    }
+    if (brackets.open <= BRACKETS_MAX) {
+        return FG_OK;
+    }
+    return fg_config_error_at(source, fg_config_place_of(source->content, brackets.too_deep_at),
+                              error, too_deep, DEPTH_MAX);
+}
+
 /* Complaints are collected; nothing may reach stderr by itself. */
 static void say_nothing(struct fy_diag *diagnostics, void *user, const char *text, size_t length)
 {
@@ -275,8 +330,12 @@ enum fg_result fg_yaml_read(const struct fg_config_source *source, struct fg_yam
                             struct fg_error *error)
 {
     *tree_r = (struct fg_yaml_tree){ 0 };
+    enum fg_result result = refuse_brackets(source, error);
+    if (result != FG_OK) {
+        return result;
+    }
     struct builder builder = { .source = source, .tree = tree_r, .error = error };
-    enum fg_result result = out_of_memory(&builder);
+    result = out_of_memory(&builder);
     struct fy_parser *parser = NULL;
     struct fy_diag *diagnostics = new_diagnostics();
     if (diagnostics == NULL) {
@@ -319,4 +378,22 @@ bool fg_yaml_is_empty(const struct fg_yaml_node *node)
     return node->kind == FG_YAML_SCALAR && node->is_plain &&
            (node->text.length == 0 || fg_text_equal(node->text, FG_TEXT("~")) ||
             fg_text_equal(node->text, FG_TEXT("null")));
+}
+
+const struct fg_yaml_node *fg_yaml_entry(const struct fg_yaml_node *map, const char *name)
+{
+    const struct fg_yaml_node *value = map->first;
+    while (value != NULL && !fg_text_equal(value->key->text, fg_text_of(name))) {
+        value = value->next;
+    }
+    return value;
+}
+
+const struct fg_yaml_node *fg_yaml_element(const struct fg_yaml_node *list, size_t index)
+{
+    const struct fg_yaml_node *element = list->first;
+    for (assert(index < list->count); index > 0; index--) {
+        element = element->next;
+    }
+    return element;
 }

@@ -39,5 +39,9 @@ enum fg_result fg_yaml_read(const struct fg_config_source *source, struct fg_yam
 void fg_yaml_free(struct fg_yaml_tree *tree);
 /* Nothing, ~ or null stands where a value should. */
 bool fg_yaml_is_empty(const struct fg_yaml_node *node);
+/* The value of a map's first entry of that name, or NULL. */
+const struct fg_yaml_node *fg_yaml_entry(const struct fg_yaml_node *map, const char *name);
+/* `index` is below the list's count. */
+const struct fg_yaml_node *fg_yaml_element(const struct fg_yaml_node *list, size_t index);
 
 #endif

@@ -228,7 +228,7 @@ SALES = {  # what is wrong: the file, the place, a word of the message
     "no SKU": ("sale: demo\nskus: []\n", "2:", "skus"),
     "no name": (f"skus:\n  {SKU}\n", "1:", "sale"),
     "a bad name": (f"sale: de mo\nskus:\n  {SKU}\n", "1:7", "A-Z"),
-    "a SKU twice": (f"sale: demo\nskus:\n  {SKU}\n  {SKU}\n", "4:", "second time"),
+    "a SKU twice": (f"sale: demo\nskus:\n  {SKU}\n  {SKU}\n", "4:", "is used twice, first in line 3"),
     "a typing error": (f"sale: demo\nskuss:\n  {SKU}\n", "2:1", "did you mean"),
     "a key twice": (f"sale: demo\nsale: demo\nskus:\n  {SKU}\n", "2:1", "sale"),
     "closes before it opens": (f"sale: demo\nopens: 2030-01-01T00:00:00Z\ncloses: 2029-01-01T00:00:00Z\nskus:\n  {SKU}\n",

@@ -269,8 +269,9 @@ static void refusals(void **state)
     } cases[] = {
         { "", "s.yaml:1:1: sale is missing, expected a text" },
         { "sale: x\nskus:\n  - { sku: \"8801\", stock: 10k }\n",
-          "s.yaml:3:27: stock: \"10k\" is not a whole number, expected digits such as 1000 or "
-          "1_000_000\n      - { sku: \"8801\", stock: 10k }\n                              ^" },
+          "s.yaml:3:27: skus.8801.stock: \"10k\" is not a whole number, expected digits such as "
+          "1000 or 1_000_000 (did you mean 10_000?)\n      - { sku: \"8801\", stock: 10k }\n       "
+          "                       ^" },
         { "sale: x\nlisen: 1\n",
           "s.yaml:2:1: unknown option \"lisen\", expected one of %s (did you mean \"listen\"?)\n"
           "    lisen: 1\n    ^" },
@@ -308,7 +309,7 @@ static void refusals(void **state)
                                  "\n    body: 1B\n          ^" },
         { "sale: x\nbody: 64k\n",
           "s.yaml:2:7: body: \"64k\" is not a size, expected digits and a unit (B KiB MiB GiB TiB) "
-          "such as 64KiB, at least 1KiB\n    body: 64k\n          ^" },
+          "such as 64KiB, at least 1KiB (did you mean 64KiB?)\n    body: 64k\n          ^" },
         { "sale: x\nratio: 101%\n", "s.yaml:2:8: ratio: \"101%\" is out of range, expected at most "
                                     "100%\n    ratio: 101%\n           ^" },
         { "sale: x\nratio: 0.2\n",
@@ -337,13 +338,14 @@ static void refusals(void **state)
         { "sale: x\nskus: [a]\n",
           "s.yaml:2:8: an element of skus is not a map, expected a map of options\n"
           "    skus: [a]\n           ^" },
-        { "sale: x\nskus:\n  - sku: a\n", "s.yaml:3:5: stock is missing, expected digits such as "
-                                          "1000 or 1_000_000\n      - sku: a\n        ^" },
+        { "sale: x\nskus:\n  - sku: a\n",
+          "s.yaml:3:5: skus.a.stock is missing, expected digits such as "
+          "1000 or 1_000_000\n      - sku: a\n        ^" },
         { "sale: x\nskus: [{sku: 123456789, stock: 1}]\n",
-          "s.yaml:2:14: sku: \"123456789\" has 9 bytes, expected 1 to 8\n"
+          "s.yaml:2:14: skus.123456789.sku: \"123456789\" has 9 bytes, expected 1 to 8\n"
           "    skus: [{sku: 123456789, stock: 1}]\n                 ^" },
         { "sale: x\nskus: [{sku: '', stock: 1}]\n",
-          "s.yaml:2:14: sku: \"\" has 0 bytes, expected 1 to 8\n"
+          "s.yaml:2:14: skus.1.sku: \"\" has 0 bytes, expected 1 to 8\n"
           "    skus: [{sku: '', stock: 1}]\n                 ^" },
         { "sale:\n", "s.yaml:1:1: sale has no value, expected a text\n    sale:\n    ^" },
         { "sale: ~\n", "s.yaml:1:7: sale has no value, expected a text\n    sale: ~\n          ^" },
@@ -418,7 +420,7 @@ static void numbers_are_strict(void **state)
         (void)snprintf(content, sizeof content, "sale: x\nworkers: %s\n", refused[i]);
         assert_int_equal(parse(content), FG_INVALID);
         const char *helpful = " is not a whole number, expected digits such as 1000 or 1_000_000, "
-                              "from 1 to 64\n";
+                              "from 1 to 64";
         if (strncmp(error.text, "s.yaml:2:10: workers: ", 22) != 0 ||
             strstr(error.text, helpful) == NULL) {
             fail_msg("%s: %s", refused[i], error.text);

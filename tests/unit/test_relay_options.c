@@ -114,7 +114,7 @@ static void mistakes_are_refused_where_they_stand(void **state)
         { "", ":1:1:", "sinks is missing" },
         { "sinks: []\n", ":1:8:", "at least 1" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\n  - { id: a, type: sqlite, path: y }\n",
-          ":3:", "that of another sink (line 2)" },
+          ":3:11:", "sinks id \"a\" is used twice, first in line 2" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\n  - { id: b, type: sqlite, path: x }\n",
           ":3:", "is that of another sink" },
         { "sinks:\n  - { id: a, type: oracle, path: x }\n", ":2:20:", "one of sqlite" },

@@ -75,28 +75,32 @@ static const struct {
       "sale.yaml:3:9: closes is not after opens, expected a later time" },
     { "sale: d\nskus:\n  - { sku: a, stock: 1 }\n  - { sku: b, stock: 1 }\n  - { sku: a, stock: 2 "
       "}\n",
-      "sale.yaml:5:12: SKU \"a\" a second time, expected it only once (the first is on line 3)" },
+      "sale.yaml:5:12: skus sku \"a\" is used twice, first in line 3" },
     { "sale: d\nskus: [{ sku: a/b, stock: 1 }]\n",
-      "sale.yaml:2:15: sku: \"a/b\" is not acceptable, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
-    { "sale: d\nskus: [{ sku: a }]\n", "sale.yaml:2:8: stock is missing, expected digits such as "
-                                       "1000 or 1_000_000, at most 1000000000" },
+      "sale.yaml:2:15: skus.a/b.sku: \"a/b\" is not acceptable, expected 1 to 64 of A-Z a-z 0-9 . "
+      "_ -" },
+    { "sale: d\nskus: [{ sku: a }]\n",
+      "sale.yaml:2:8: skus.a.stock is missing, expected digits such as "
+      "1000 or 1_000_000, at most 1000000000" },
     { "sale: d\nskus: [{ sku: a, stock: -1 }]\n",
-      "sale.yaml:2:25: stock: \"-1\" is not a whole number, expected digits such as 1000 or "
-      "1_000_000, at most 1000000000" },
+      "sale.yaml:2:25: skus.a.stock: \"-1\" is not a whole number, expected digits such as 1000 or "
+      "1_000_000, at most 1000000000 (did you mean 1?)" },
     { "sale: d\nskus: [{ sku: a, stock: 010 }]\n",
-      "sale.yaml:2:25: stock: \"010\" is not a whole number, expected digits such as 1000 or "
-      "1_000_000, at most 1000000000" },
+      "sale.yaml:2:25: skus.a.stock: \"010\" is not a whole number, expected digits such as 1000 "
+      "or "
+      "1_000_000, at most 1000000000 (did you mean 10?)" },
     { "sale: d\nskus: [{ sku: a, stock: 1e3 }]\n",
-      "sale.yaml:2:25: stock: \"1e3\" is not a whole number, expected digits such as 1000 or "
-      "1_000_000, at most 1000000000" },
+      "sale.yaml:2:25: skus.a.stock: \"1e3\" is not a whole number, expected digits such as 1000 "
+      "or "
+      "1_000_000, at most 1000000000 (did you mean 1000?)" },
     { "sale: d\nskus: [{ sku: a, stock: 1000000001 }]\n",
-      "sale.yaml:2:25: stock: \"1000000001\" is out of range, expected at most 1000000000" },
+      "sale.yaml:2:25: skus.a.stock: \"1000000001\" is out of range, expected at most 1000000000" },
     { "sale: d\nskus: [{ sku: a, stock: 1, per_user: 0 }]\n",
-      "sale.yaml:2:38: per_user: \"0\" is out of range, expected 1 to 999999" },
+      "sale.yaml:2:38: skus.a.per_user: \"0\" is out of range, expected 1 to 999999" },
     { "sale: d\nskus: [{ sku: a, stock: 1, per_user: 1000000 }]\n",
-      "sale.yaml:2:38: per_user: \"1000000\" is out of range, expected 1 to 999999" },
+      "sale.yaml:2:38: skus.a.per_user: \"1000000\" is out of range, expected 1 to 999999" },
     { "sale: d\nskus: [{ sku: a, stock: 1, per_users: 1 }]\n",
-      "sale.yaml:2:28: unknown option \"per_users\", expected one of sku, stock, per_user, "
+      "sale.yaml:2:28: unknown option \"skus.a.per_users\", expected one of sku, stock, per_user, "
       "max_ledger_entries (did you mean \"per_user\"?)" },
     { "sale: d\nsale: e\nskus: [{ sku: a, stock: 1 }]\n",
       "sale.yaml:2:1: option \"sale\" a second time, expected it only once (the first is at 1:1)" },

@@ -123,6 +123,56 @@ static void sizes(void **state)
     check_numbers(fg_text_size, cases, FG_COUNT_OF(cases));
 }
 
+static void rates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t maximum;
+        enum fg_number read;
+        uint64_t count, period_s;
+    } cases[] = {
+        { "20/s", 100, FG_NUMBER_OK, 20, 1 },
+        { "5/m", 100, FG_NUMBER_OK, 5, 60 },
+        { "1/h", 100, FG_NUMBER_OK, 1, 3600 },
+        { "1/d", 100, FG_NUMBER_OK, 1, 86400 },
+        { "1_000/s", 1000, FG_NUMBER_OK, 1000, 1 },
+        { "1_001/s", 1000, FG_NUMBER_OUT_OF_RANGE, 0, 0 },
+        { "0/s", 1000, FG_NUMBER_OUT_OF_RANGE, 0, 0 },
+        { "18446744073709551615/d", UINT64_MAX, FG_NUMBER_OK, UINT64_MAX, 86400 },
+        { "18446744073709551616/d", UINT64_MAX, FG_NUMBER_OUT_OF_RANGE, 0, 0 },
+        { "", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "/", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/s/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20 /s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/ s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/S", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/ms", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/1s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/_", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "20/0", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "1/fortnight", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "010/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "10k/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "0.5/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+        { "-1/s", 100, FG_NUMBER_MALFORMED, 0, 0 },
+    };
+    for (size_t i = 0; i < FG_COUNT_OF(cases); i++) {
+        struct fg_rate rate = { 77, 77 };
+        enum fg_number got = fg_text_rate(fg_text_of(cases[i].text), cases[i].maximum, &rate);
+        bool was_read = got == FG_NUMBER_OK; /* a refused reading writes nothing */
+        uint64_t period_ns = was_read ? cases[i].period_s * UINT64_C(1000000000) : 77;
+        if (got != cases[i].read || rate.count != (was_read ? cases[i].count : 77) ||
+            rate.period_ns != period_ns) {
+            fail_msg("\"%s\" gave %d, %" PRIu64 " a %" PRIu64 " ns", cases[i].text, (int)got,
+                     rate.count, rate.period_ns);
+        }
+    }
+}
+
 static void random_decimals_are_read_back(void **state)
 {
     (void)state;
@@ -286,15 +336,11 @@ static void nearest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decimals),
-        cmocka_unit_test(counts),
-        cmocka_unit_test(durations),
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(random_decimals_are_read_back),
-        cmocka_unit_test(times),
-        cmocka_unit_test(written_times_are_read_back),
-        cmocka_unit_test(utf8),
-        cmocka_unit_test(comparing_and_cutting),
+        cmocka_unit_test(decimals),     cmocka_unit_test(counts),
+        cmocka_unit_test(durations),    cmocka_unit_test(sizes),
+        cmocka_unit_test(rates),        cmocka_unit_test(random_decimals_are_read_back),
+        cmocka_unit_test(times),        cmocka_unit_test(written_times_are_read_back),
+        cmocka_unit_test(utf8),         cmocka_unit_test(comparing_and_cutting),
         cmocka_unit_test(nearest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

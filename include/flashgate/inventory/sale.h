@@ -20,7 +20,6 @@ struct fg_sku_definition {
     uint64_t stock;
     uint64_t per_user;
     uint64_t max_ledger_entries; /* 0: the default of the script */
-    struct fg_config_place place;
 };
 
 struct fg_sale_definition {
