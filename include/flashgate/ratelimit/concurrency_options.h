@@ -41,7 +41,7 @@ struct fg_concurrency_definition {
     {                                                                                              \
         .name = "max", .type = FG_OPTION_COUNT, .offset = offsetof(structure, member.most),        \
         .default_text = "4096", .minimum = 1, .maximum = FG_CONCURRENCY_MOST, .reloadable = true,  \
-        .help = "the most purchases under way at once, in each thread",                            \
+        .help = "the most purchases under way at once; each worker has its part",                            \
     },                                                                                             \
     {                                                                                              \
         .name = "min", .type = FG_OPTION_COUNT, .offset = offsetof(structure, member.least),       \

@@ -1,0 +1,71 @@
+/* limit_explain.c - what every rule would say to a request, for a person who asks why. */
+#include "limits-private.h"
+
+#include <string.h>
+
+static const char *const override_words[] = { "rate", "unlimited", "deny" };
+
+static void fill_tokens(const struct limit_trial *trial, struct fg_limit_explanation *explanation)
+{
+    uint64_t word;
+    const struct fg_token_clock *clock = limit_look(trial, &word);
+    explanation->burst = clock->burst;
+    explanation->left = limit_is_shut(trial) ? 0 : fg_token_left(clock, word, trial->units);
+    explanation->wait_ns =
+        limit_is_shut(trial) ? UINT64_MAX : fg_token_wait_ns(clock, word, trial->units);
+}
+
+static void judge(const struct limit_trial *trial, struct fg_limit_explanation *explanation)
+{
+    bool is_unlimited = trial->override != NULL && trial->override->kind == OVERRIDE_UNLIMITED;
+    bool is_refused = trial->missing_header != NULL ||
+                      (!is_unlimited && (limit_is_shut(trial) || explanation->left == 0));
+    explanation->is_enforced = trial->is_enforced;
+    explanation->override_kind =
+        trial->override == NULL ? NULL : override_words[trial->override->kind];
+    explanation->result = !is_refused          ? FG_LIMIT_PASS
+                          : trial->is_enforced ? FG_LIMIT_REJECT
+                                               : FG_LIMIT_SHADOW_REJECT;
+    if (is_unlimited)
+        explanation->wait_ns = 0;
+}
+
+static void explain_rule(const struct fg_limits *limits, const struct limit_rule *rule,
+                         const struct fg_limit_request *request, uint64_t now_ns,
+                         struct fg_limit_explanation *explanation)
+{
+    char memory[KEY_BYTES_MAX];
+    struct fg_buffer key = fg_buffer_over(memory, sizeof memory);
+    struct limit_trial trial = { .rule = rule };
+    *explanation = (struct fg_limit_explanation){ .limit = rule->definition,
+                                                  .rate = rule->definition->rate,
+                                                  .result = FG_LIMIT_SKIPPED };
+    explanation->why_not = limit_mismatch(limits, rule, request);
+    if (explanation->why_not != NULL)
+        return;
+    limit_key_show(rule, request, explanation->key, sizeof explanation->key);
+    if (limit_key_make(rule, request, &key, &trial.missing_header) == LIMIT_KEY_SKIPPED) {
+        explanation->why_not = "a header field of its key is missing";
+        return;
+    }
+    explanation->applies = true;
+    limit_key_settle(limits, &trial, fg_buffer_text(&key));
+    const bool has_rate = trial.override != NULL && trial.override->kind == OVERRIDE_RATE;
+    if (has_rate)
+        explanation->rate = trial.override->rate;
+    trial.units = fg_token_units(has_rate ? &trial.override->clock : &rule->clock, now_ns);
+    fill_tokens(&trial, explanation);
+    judge(&trial, explanation);
+}
+
+void fg_limits_explain(const struct fg_limits *limits, const struct fg_limit_request *request,
+                       uint64_t now_ns,
+                       void (*each)(const struct fg_limit_explanation *explanation, void *argument),
+                       void *argument)
+{
+    for (size_t i = 0; i < limits->rule_count; i++) {
+        struct fg_limit_explanation explanation;
+        explain_rule(limits, &limits->rules[i], request, now_ns, &explanation);
+        each(&explanation, argument);
+    }
+}
