@@ -15,6 +15,7 @@
 #include "flashgate/base/log.h"
 #include "flashgate/http/router.h"
 
+#include "admin-private.h"
 #include "background.h"
 #include "order_json.h"
 #include "worker.h"
@@ -43,7 +44,7 @@ struct task {
 
 /* --- answering -------------------------------------------------------------------------------------- */
 
-static void answer_json(struct fg_http_request *request, json_t *answer)
+void admin_answer_json(struct fg_http_request *request, json_t *answer)
 {
     char *text = json_dumps(answer, JSON_COMPACT);
     json_decref(answer);
@@ -83,18 +84,29 @@ static void free_task(struct task *task)
     free(task);
 }
 
+void admin_answer_error(struct fg_http_request *request, enum fg_result result,
+                        const struct fg_error *error)
+{
+    enum fg_problem problem = problem_of(result);
+    if (problem == FG_PROBLEM_OUTCOME_UNKNOWN && request->parser.method == FG_HTTP_GET)
+        problem = FG_PROBLEM_BUSY; /* nothing was to be done, so nothing is unknown */
+    uint32_t later = fg_problem_status(problem) == 503 ? LATER_S : 0;
+    fg_http_refuse(request, problem, later, fg_text_of(error->text));
+}
+
+struct gateway *admin_gateway(const struct fg_http_request *request)
+{
+    return fg_http_server_owner(request->server);
+}
+
 static void on_done(struct background_job *job)
 {
     struct task *task = FG_CONTAINER_OF(job, struct task, job);
     if (task->result == FG_OK) {
-        answer_json(task->request, task->answer);
+        admin_answer_json(task->request, task->answer);
     } else {
-        enum fg_problem problem = problem_of(task->result);
-        if (problem == FG_PROBLEM_OUTCOME_UNKNOWN && task->request->parser.method == FG_HTTP_GET)
-            problem = FG_PROBLEM_BUSY; /* nothing was to be done, so nothing is unknown */
-        uint32_t later = fg_problem_status(problem) == 503 ? LATER_S : 0;
         json_decref(task->answer);
-        fg_http_refuse(task->request, problem, later, fg_text_of(task->error.text));
+        admin_answer_error(task->request, task->result, &task->error);
     }
     free_task(task);
 }
@@ -122,7 +134,7 @@ static struct task *new_task(struct fg_http_request *request,
 
 static void submit(struct task *task)
 {
-    struct gateway *gateway = fg_http_server_owner(task->request->server);
+    struct gateway *gateway = admin_gateway(task->request);
     if (background_submit(gateway->background, &task->job))
         return;
     fg_http_refuse(task->request, FG_PROBLEM_BUSY, LATER_S,
@@ -146,7 +158,7 @@ static bool take_name(struct task *task, struct fg_text text, char name[FG_NAME_
 
 /* --- pieces of JSON --------------------------------------------------------------------------------- */
 
-static json_t *json_time(int64_t ms)
+json_t *admin_json_time(int64_t ms)
 {
     char memory[40];
     struct fg_buffer text = fg_buffer_over(memory, sizeof memory - 1);
@@ -197,8 +209,8 @@ static json_t *json_sale(struct task *task, const struct fg_catalogue_sale *sale
     json_t *row = json_object(), *skus = json_array();
     json_object_set_new(row, "sale", json_string(sale->sale));
     json_object_set_new(row, "state", json_string(fg_sale_state_text(sale->state)));
-    json_object_set_new(row, "opens_at", json_time(sale->opens_ms));
-    json_object_set_new(row, "closes_at", json_time(sale->closes_ms));
+    json_object_set_new(row, "opens_at", admin_json_time(sale->opens_ms));
+    json_object_set_new(row, "closes_at", admin_json_time(sale->closes_ms));
     json_object_set_new(row, "hold", json_string(sale->hold));
     json_object_set_new(row, "late_payment", json_string("refuse"));
     for (uint32_t i = 0; i < sale->sku_count && task->result == FG_OK; i++)
@@ -433,8 +445,8 @@ static void run_order(struct task *task, const struct background_view *view)
         json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o}", "order", id_memory, "sale",
                   sale->sale, "sku", sku->sku, "user", found.user, "quantity",
                   (int)found.record.quantity, "status", fg_order_state_text(found.record.state),
-                  "ordered_at", json_time((int64_t)found.record.entry.ms), "expires_at",
-                  json_time(found.record.expires_ms));
+                  "ordered_at", admin_json_time((int64_t)found.record.entry.ms), "expires_at",
+                  admin_json_time(found.record.expires_ms));
 }
 
 static void handle_order(struct fg_http_request *request, const struct fg_route_match *match)
@@ -539,7 +551,7 @@ static json_t *json_worker(const struct worker *worker)
 static void handle_status(struct fg_http_request *request, const struct fg_route_match *match)
 {
     (void)match;
-    struct gateway *gateway = fg_http_server_owner(request->server);
+    struct gateway *gateway = admin_gateway(request);
     char problem[FG_ERROR_TEXT_BYTES];
     const char *why_not = NULL;
     json_t *workers = json_array();
@@ -548,8 +560,8 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
         json_array_append_new(workers, json_worker(gateway->workers[i]));
     bool is_ready = gateway_is_ready(gateway, &why_not);
     json_t *redis = json_pack(
-        "{s:s, s:b, s:b, s:b, s:s}", "address", gateway->options.redis.address, "connected",
-        gateway_reaches_redis(gateway), "embedded", gateway->options.redis.embedded, "adopted",
+        "{s:s, s:b, s:b, s:b, s:s}", "address", gateway->options->redis.address, "connected",
+        gateway_reaches_redis(gateway), "embedded", gateway->options->redis.embedded, "adopted",
         background_is_adopted(gateway->background), "problem", problem);
     uint64_t uptime_ns = fg_clock_steady_ns() - gateway->started_ns;
     json_t *answer = json_pack(
@@ -558,7 +570,7 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
         "ready", is_ready, "why_not", why_not == NULL ? "" : why_not, "generation",
         (json_int_t)atomic_load(&gateway->generation), "sales",
         (int)atomic_load(&gateway->sale_count), "redis", redis, "workers", workers);
-    answer_json(request, answer);
+    admin_answer_json(request, answer);
 }
 
 static const struct fg_route routes[] = {
@@ -572,6 +584,16 @@ static const struct fg_route routes[] = {
     { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add" },
     { FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show" },
     { FG_HTTP_GET, "/admin/v1/audit", handle_audit, "audit" },
+    { FG_HTTP_GET, "/admin/v1/config", admin_handle_config, "config" },
+    { FG_HTTP_POST, "/admin/v1/config/check", admin_handle_config_check, "config_check" },
+    { FG_HTTP_POST, "/admin/v1/config/diff", admin_handle_config_diff, "config_diff" },
+    { FG_HTTP_POST, "/admin/v1/config/reload", admin_handle_config_reload, "config_reload" },
+    { FG_HTTP_POST, "/admin/v1/config/rollback", admin_handle_config_rollback, "config_rollback" },
+    { FG_HTTP_GET, "/admin/v1/limits", admin_handle_limits, "limits" },
+    { FG_HTTP_GET, "/admin/v1/breakers", admin_handle_breakers, "breakers" },
+    { FG_HTTP_POST, "/admin/v1/breakers/{breaker}/force", admin_handle_breaker_force,
+      "breaker_force" },
+    { FG_HTTP_GET, "/admin/v1/explain", admin_handle_explain, "explain" },
     { 0 }
 };
 

@@ -67,7 +67,7 @@ static void set_problem(struct background *background, const char *text)
         fg_log(FG_LOG_WARN, "redis_problem", FG_STRING_FIELD("problem", text));
     else if (is_new)
         fg_log(FG_LOG_INFO, "redis_well",
-               FG_STRING_FIELD("address", background->gateway->options.redis.address));
+               FG_STRING_FIELD("address", background->gateway->options->redis.address));
 }
 
 void background_problem(struct background *background, char *text, size_t bytes)
@@ -349,7 +349,7 @@ bool background_is_adopted(const struct background *background)
 
 static enum fg_result open_embedded(struct background *background, struct fg_error *error)
 {
-    const struct gateway_options *options = &background->gateway->options;
+    const struct gateway_options *options = background->gateway->options;
     if (!options->redis.embedded)
         return FG_OK;
     enum fg_result result = fg_embedded_open(options->state_dir, options->redis_memory_bytes,
@@ -392,7 +392,7 @@ enum fg_result background_open(struct gateway *gateway, struct background **back
         result = open_embedded(background, error);
     }
     if (result == FG_OK)
-        result = fg_redis_new(&gateway->options.redis, &background->redis, error);
+        result = fg_redis_new(&gateway->options->redis, &background->redis, error);
     if (result != FG_OK)
         background_close(&background);
     *background_r = background;

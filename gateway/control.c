@@ -23,6 +23,7 @@
 #include "gateway_metrics.h"
 #include "health.h"
 #include "listeners.h"
+#include "reload.h"
 #include "worker.h"
 
 enum {
@@ -32,11 +33,12 @@ enum {
     BACKLOG = 64
 };
 enum {
-    ADMIN_BODY_BYTES = 1 << 20
+    ADMIN_BODY_BYTES = FG_CONFIG_FILE_BYTES /* a configuration */
 };
 
 static const uint64_t request_timeout_ns = 10 * FG_SECOND_IN_NS;
 static const uint64_t check_interval_ns = 20 * FG_MS_IN_NS;
+static const uint64_t tend_interval_ns = 100 * FG_MS_IN_NS;
 
 static const struct fg_state phases[] = {
     [GATEWAY_SERVING] = { "serving", FG_STATE_BIT(GATEWAY_NOTICING) },
@@ -52,6 +54,7 @@ struct control {
     struct fg_watch signals;
     int signal_fd;
     struct fg_timer phase_ends; /* drain_notice, then drain_timeout */
+    struct fg_timer tends;      /* the limits' tables and old settings */
     uint8_t phase;
     char *page; /* of metrics */
 };
@@ -63,6 +66,11 @@ static void move_to(struct control *control, enum gateway_phase phase)
     fg_log(FG_LOG_INFO, "phase", FG_STRING_FIELD("phase", phases[phase].name));
     for (unsigned i = 0; i < control->gateway->worker_count; i++)
         worker_wake(control->gateway->workers[i]);
+}
+
+static const struct gateway_options *options_of(const struct control *control)
+{
+    return &reload_configuration(control->gateway->reload)->options;
 }
 
 static void set_phase_end(struct control *control, uint64_t in_ns)
@@ -77,10 +85,25 @@ static void on_phase_ends(struct fg_timer *timer, uint64_t now_ns)
     struct control *control = FG_CONTAINER_OF(timer, struct control, phase_ends);
     if (control->phase == GATEWAY_NOTICING) {
         move_to(control, GATEWAY_DRAINING);
-        set_phase_end(control, control->gateway->options.drain_timeout_ns);
+        set_phase_end(control, options_of(control)->drain_timeout_ns);
     } else if (control->phase == GATEWAY_DRAINING) {
         move_to(control, GATEWAY_ENDING);
     }
+}
+
+static void on_tend(struct fg_timer *timer, uint64_t now_ns)
+{
+    struct control *control = FG_CONTAINER_OF(timer, struct control, tends);
+    reload_tend(control->gateway->reload);
+    fg_timer_set(fg_ring_timers(control->ring), timer, now_ns + tend_interval_ns);
+}
+
+/* The log has told how it went. */
+static void reload_by_signal(struct control *control)
+{
+    struct fg_error error;
+    if (reload_file(control->gateway->reload, NULL, NULL, &error) != FG_OK)
+        return;
 }
 
 static void on_signal(struct fg_watch *watch)
@@ -91,10 +114,14 @@ static void on_signal(struct fg_watch *watch)
         return;
     fg_log(FG_LOG_INFO, "signal", FG_NUMBER_FIELD("signal", info.ssi_signo),
            FG_NUMBER_FIELD("from_pid", info.ssi_pid));
+    if (info.ssi_signo == SIGHUP) {
+        reload_by_signal(control);
+        return;
+    }
     if (control->phase != GATEWAY_SERVING)
         _exit(EXIT_INTERRUPTED);
     move_to(control, GATEWAY_NOTICING);
-    set_phase_end(control, control->gateway->options.drain_notice_ns);
+    set_phase_end(control, options_of(control)->drain_notice_ns);
 }
 
 static void on_woken(void *owner)
@@ -184,7 +211,7 @@ static enum fg_result listen_on(struct fg_http_server *server, const struct fg_a
 
 static enum fg_result open_listeners(struct control *control, struct fg_error *error)
 {
-    const struct gateway_options *options = &control->gateway->options;
+    const struct gateway_options *options = control->gateway->options;
     enum fg_result result =
         open_server(control, handle_metrics_listener, control, &control->metrics, error);
     if (result == FG_OK)
@@ -201,6 +228,7 @@ static void fill_signals(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
 }
 
 void control_block_signals(void)
@@ -238,6 +266,7 @@ enum fg_result control_open(struct gateway *gateway, struct control **control_r,
     control->signal_fd = -1;
     control->page = malloc(GATEWAY_PAGE_BYTES);
     fg_timer_init(&control->phase_ends, on_phase_ends);
+    fg_timer_init(&control->tends, on_tend);
     *control_r = control;
     if (control->page == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
@@ -246,6 +275,9 @@ enum fg_result control_open(struct gateway *gateway, struct control **control_r,
         result = open_signals(control, error);
     if (result == FG_OK)
         result = open_listeners(control, error);
+    if (result == FG_OK)
+        fg_timer_set(fg_ring_timers(control->ring), &control->tends,
+                     fg_ring_now_ns(control->ring) + tend_interval_ns);
     return result;
 }
 
@@ -288,7 +320,7 @@ void control_close(struct control **control_p)
     struct control *control = *control_p;
     if (control == NULL)
         return;
-    const struct gateway_options *options = &control->gateway->options;
+    const struct gateway_options *options = control->gateway->options;
     if (control->ring != NULL) {
         drain_server(control, &control->admin);
         drain_server(control, &control->metrics);

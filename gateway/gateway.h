@@ -31,20 +31,25 @@ struct worker;
 struct background;
 struct control;
 
+struct reload;
+
 struct gateway {
-    struct gateway_options options;
+    const struct gateway_options *options; /* as at start; what is reloadable is in settings.h */
     uint64_t started_ns;
     struct worker **workers;
     unsigned worker_count;
     struct background *background;
     struct control *control;
+    struct reload *reload; /* control thread */
 
-    _Atomic int phase;           /* enum gateway_phase; written by control */
-    _Atomic bool is_redis_safe;  /* settings that keep every order; written by background */
-    _Atomic bool is_redis_full;  /* memory nearly used up; written by background */
-    _Atomic bool is_redis_up;    /* written by background */
-    _Atomic uint32_t sale_count; /* in the newest catalogue; written by background */
-    _Atomic uint64_t generation; /* of the newest catalogue; written by background */
+    _Atomic int phase;            /* enum gateway_phase; written by control */
+    _Atomic int breaker_force;    /* enum fg_breaker_force; written by control */
+    _Atomic uint64_t max_backlog; /* of the configuration in force; written by control */
+    _Atomic bool is_redis_safe;   /* settings that keep every order; written by background */
+    _Atomic bool is_redis_full;   /* memory nearly used up; written by background */
+    _Atomic bool is_redis_up;     /* written by background */
+    _Atomic uint32_t sale_count;  /* in the newest catalogue; written by background */
+    _Atomic uint64_t generation;  /* of the newest catalogue; written by background */
     /* Units free by bucket, as read once a second; -1: not read. Written by background. */
     _Atomic int64_t board[BOARD_BUCKETS];
 };

@@ -11,6 +11,7 @@
 
 #include "background.h"
 #include "public.h"
+#include "reload.h"
 #include "worker.h"
 
 #define ROW(type_, name_, help_)                          \
@@ -72,6 +73,12 @@ typedef uint64_t read_worker(const struct worker *worker);
         return fg_counter_read(&worker_http_counts(worker)->member); \
     }
 
+#define READ_CONCURRENCY(member)                                           \
+    static uint64_t read_concurrency_##member(const struct worker *worker) \
+    {                                                                      \
+        return fg_counter_read(&worker_concurrency(worker)->member);       \
+    }
+
 READ_INVENTORY(calls)
 READ_INVENTORY(items)
 READ_INVENTORY(look_ups)
@@ -98,10 +105,24 @@ READ_HTTP(requests)
 READ_HTTP(accepted)
 READ_HTTP(refused_connections)
 
+READ_CONCURRENCY(limit)
+READ_CONCURRENCY(in_flight)
+READ_CONCURRENCY(refused)
+READ_CONCURRENCY(would_refuse)
+
 static const struct {
     struct fg_metric family;
     read_worker *read;
 } sums[] = {
+    { GAUGE("flashgate_concurrency_limit", "Purchases that may be under way at once."),
+      read_concurrency_limit },
+    { GAUGE("flashgate_concurrency_in_flight", "Purchases under way."),
+      read_concurrency_in_flight },
+    { COUNTER("flashgate_concurrency_refused_total", "Purchases refused for want of room."),
+      read_concurrency_refused },
+    { COUNTER("flashgate_concurrency_shadow_refused_total",
+              "Purchases that would have been, in shadow."),
+      read_concurrency_would_refuse },
     { GAUGE("flashgate_connections", "Open connections on the public listener."),
       read_http_connections },
     { COUNTER("flashgate_connections_accepted_total", "Connections accepted."),
@@ -155,6 +176,29 @@ static const struct fg_metric stock_units =
     ROW(FG_GAUGE, "flashgate_stock_units", "Units of a SKU by state, read once a second.");
 static const struct fg_metric worker_generation =
     ROW(FG_GAUGE, "flashgate_catalogue_generation", "The catalogue each worker sells from.");
+static const struct fg_metric config_generation =
+    ROW(FG_GAUGE, "flashgate_config_generation", "The configuration each worker runs.");
+static const struct fg_metric config_reloads =
+    ROW(FG_COUNTER, "flashgate_config_reloads_total", "Reloads and rollbacks, by result.");
+static const struct fg_metric limit_checks = ROW(FG_COUNTER, "flashgate_limit_checks_total",
+                                                 "Requests a rate limit was asked for, by result.");
+static const struct fg_metric limit_near =
+    ROW(FG_COUNTER, "flashgate_limit_near_total",
+        "Requests that passed with less than a tenth of the burst left.");
+static const struct fg_metric limit_keys =
+    ROW(FG_GAUGE, "flashgate_limit_keys", "Keys a rate limit remembers.");
+static const struct fg_metric limit_capacity =
+    ROW(FG_GAUGE, "flashgate_limit_capacity", "Keys a rate limit has room for.");
+static const struct fg_metric limit_evictions = ROW(FG_COUNTER, "flashgate_limit_evictions_total",
+                                                    "Keys forgotten before their time for others.");
+static const struct fg_metric breaker_state =
+    ROW(FG_GAUGE, "flashgate_breaker_state", "1 for the state each worker's breaker is in.");
+static const struct fg_metric breaker_transitions =
+    ROW(FG_COUNTER, "flashgate_breaker_transitions_total",
+        "Changes of a breaker's state, by new state.");
+static const struct fg_metric breaker_calls =
+    ROW(FG_COUNTER, "flashgate_breaker_calls_total",
+        "Calls a breaker judged (good, error; slow is counted beside) or refused.");
 static const struct fg_metric ready = ROW(FG_GAUGE, "flashgate_ready", "1: take traffic.");
 static const struct fg_metric redis_safe =
     ROW(FG_GAUGE, "flashgate_redis_safe", "1: Redis's settings keep every acknowledged order.");
@@ -235,15 +279,120 @@ static void render_stock_row(const struct stock_row *row, void *argument)
     }
 }
 
-static void render_generations(const struct gateway *gateway, struct fg_buffer *page)
+static void render_generations(const struct gateway *gateway, struct fg_buffer *page,
+                               const struct fg_metric *family,
+                               uint64_t (*read)(const struct worker *worker))
 {
-    fg_metrics_begin(page, &worker_generation);
+    fg_metrics_begin(page, family);
     for (unsigned w = 0; w < gateway->worker_count; w++) {
         char labels[32];
         snprintf(labels, sizeof labels, "worker=\"%u\"", w);
-        fg_metrics_sample(page, &worker_generation, labels,
-                          (double)worker_catalogue_generation(gateway->workers[w]));
+        fg_metrics_sample(page, family, labels, (double)read(gateway->workers[w]));
     }
+}
+
+static void render_reloads(const struct gateway *gateway, struct fg_buffer *page)
+{
+    struct reload_counts counts = reload_counts(gateway->reload);
+    fg_metrics_begin(page, &config_reloads);
+    fg_metrics_sample(page, &config_reloads, "result=\"good\"", (double)counts.good);
+    fg_metrics_sample(page, &config_reloads, "result=\"refused\"", (double)counts.refused);
+}
+
+/* --- limits and breakers: labels from the configuration ------------------------------------------------ */
+
+static void sample_limit(struct fg_buffer *page, const struct fg_metric *family, const char *id,
+                         uint64_t value)
+{
+    char labels[128];
+    snprintf(labels, sizeof labels, "limit=\"%s\"", id);
+    fg_metrics_sample(page, family, labels, (double)value);
+}
+
+static void render_limit_checks(const struct fg_limits *limits, struct fg_buffer *page)
+{
+    fg_metrics_begin(page, &limit_checks);
+    for (size_t i = 0; i < fg_limits_count(limits); i++) {
+        struct fg_limit_counts counts = fg_limits_counts(limits, i);
+        for (unsigned r = 0; r < FG_LIMIT_RESULTS; r++) {
+            char labels[128];
+            snprintf(labels, sizeof labels, "limit=\"%s\",result=\"%s\"",
+                     fg_limits_definition(limits, i)->id, fg_limit_result_words[r]);
+            fg_metrics_sample(page, &limit_checks, labels, (double)counts.results[r]);
+        }
+    }
+}
+
+static void render_limits(const struct gateway *gateway, struct fg_buffer *page)
+{
+    const struct fg_limits *limits = reload_settings(gateway->reload)->limits;
+    static const struct {
+        const struct fg_metric *family;
+        size_t offset;
+    } rows[] = { { &limit_near, offsetof(struct fg_limit_counts, near) },
+                 { &limit_keys, offsetof(struct fg_limit_counts, keys) },
+                 { &limit_capacity, offsetof(struct fg_limit_counts, capacity) },
+                 { &limit_evictions, offsetof(struct fg_limit_counts, evictions) } };
+    render_limit_checks(limits, page);
+    for (size_t r = 0; r < FG_COUNT_OF(rows); r++) {
+        fg_metrics_begin(page, rows[r].family);
+        for (size_t i = 0; i < fg_limits_count(limits); i++) {
+            struct fg_limit_counts counts = fg_limits_counts(limits, i);
+            uint64_t value;
+            memcpy(&value, (const char *)&counts + rows[r].offset, sizeof value);
+            sample_limit(page, rows[r].family, fg_limits_definition(limits, i)->id, value);
+        }
+    }
+}
+
+static void sample_breaker(struct fg_buffer *page, const struct fg_metric *family, const char *id,
+                           unsigned worker, const char *label, const char *word, uint64_t value)
+{
+    char labels[192];
+    snprintf(labels, sizeof labels, "breaker=\"%s\",worker=\"%u\",%s=\"%s\"", id, worker, label,
+             word);
+    fg_metrics_sample(page, family, labels, (double)value);
+}
+
+static void render_breaker_calls(const struct gateway *gateway, const char *id,
+                                 struct fg_buffer *page)
+{
+    static const struct {
+        const char *word;
+        size_t offset;
+    } rows[] = { { "good", offsetof(struct fg_breaker_view, good) },
+                 { "error", offsetof(struct fg_breaker_view, error) },
+                 { "slow", offsetof(struct fg_breaker_view, slow) },
+                 { "refused", offsetof(struct fg_breaker_view, refused) },
+                 { "shadow_refused", offsetof(struct fg_breaker_view, would_refuse) } };
+    fg_metrics_begin(page, &breaker_calls);
+    for (unsigned w = 0; w < gateway->worker_count; w++)
+        for (size_t r = 0; r < FG_COUNT_OF(rows); r++) {
+            const char *view = (const char *)worker_breaker(gateway->workers[w]);
+            const void *cell = view + rows[r].offset;
+            sample_breaker(page, &breaker_calls, id, w, "result", rows[r].word,
+                           fg_counter_read(cell));
+        }
+}
+
+static void render_breakers(const struct gateway *gateway, struct fg_buffer *page)
+{
+    const struct fg_config_list *breakers =
+        &reload_configuration(gateway->reload)->options.breakers;
+    if (breakers->count == 0)
+        return;
+    const char *id = ((const struct fg_breaker_definition *)breakers->items)->id;
+    fg_metrics_begin(page, &breaker_state);
+    for (unsigned w = 0; w < gateway->worker_count; w++)
+        for (unsigned s = 0; s < FG_BREAKER_STATES; s++)
+            sample_breaker(page, &breaker_state, id, w, "state", fg_breaker_state_words[s],
+                           fg_counter_read(&worker_breaker(gateway->workers[w])->state) == s);
+    fg_metrics_begin(page, &breaker_transitions);
+    for (unsigned w = 0; w < gateway->worker_count; w++)
+        for (unsigned s = 0; s < FG_BREAKER_STATES; s++)
+            sample_breaker(page, &breaker_transitions, id, w, "to", fg_breaker_state_words[s],
+                           fg_counter_read(&worker_breaker(gateway->workers[w])->entered[s]));
+    render_breaker_calls(gateway, id, page);
 }
 
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page)
@@ -257,7 +406,11 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
     render_refusals(gateway, page);
     fg_metrics_begin(page, &stock_units);
     background_each_stock(gateway->background, render_stock_row, page);
-    render_generations(gateway, page);
+    render_generations(gateway, page, &worker_generation, worker_catalogue_generation);
+    render_generations(gateway, page, &config_generation, worker_config_generation);
+    render_reloads(gateway, page);
+    render_limits(gateway, page);
+    render_breakers(gateway, page);
     fg_metrics_begin(page, &ready);
     fg_metrics_sample(page, &ready, NULL, gateway_is_ready(gateway, NULL));
     fg_metrics_begin(page, &redis_safe);
@@ -268,9 +421,13 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
 
 void gateway_metrics_print(FILE *out)
 {
-    const struct fg_metric *const own[] = { &call_seconds,      &refusals, &stock_units,
-                                            &worker_generation, &ready,    &redis_safe,
-                                            &build_info };
+    const struct fg_metric *const own[] = {
+        &call_seconds,        &refusals,       &stock_units,     &worker_generation,
+        &config_generation,   &config_reloads, &limit_checks,    &limit_near,
+        &limit_keys,          &limit_capacity, &limit_evictions, &breaker_state,
+        &breaker_transitions, &breaker_calls,  &ready,           &redis_safe,
+        &build_info
+    };
     for (size_t i = 0; i < METRIC_COUNT; i++)
         fprintf(out, "%s  %s\n", families[i].name, families[i].help);
     for (size_t i = 0; i < FG_COUNT_OF(sums); i++)

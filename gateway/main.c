@@ -10,11 +10,13 @@
 #include "flashgate/base/log.h"
 
 #include "background.h"
+#include "configuration.h"
 #include "control.h"
 #include "gateway.h"
 #include "gateway_metrics.h"
 #include "json_memory.h"
 #include "listeners.h"
+#include "reload.h"
 #include "worker.h"
 
 static bool wants_help, wants_version, wants_check, wants_options, wants_metrics;
@@ -57,7 +59,8 @@ static void print_help(void)
            "       flashgate --check -c FILE\n"
            "       flashgate --check-sale FILE\n\nflags:\n");
     fg_arguments_print_flags(flags, stdout);
-    printf("\nSIGTERM drains and ends it; a second signal ends it at once.\n"
+    printf("\nSIGHUP reads the configuration again; what is not good changes nothing.\n"
+           "SIGTERM drains and ends it; a second signal ends it at once.\n"
            "exit codes: 0 good, 2 usage or configuration, 3 Redis, a port, io_uring or the disk "
            "refused, 130 interrupted\n");
 }
@@ -99,24 +102,25 @@ static void raise_descriptor_limit(void)
 
 static enum fg_result make_state_folder(const struct gateway *gateway, struct fg_error *error)
 {
-    if (mkdir(gateway->options.state_dir, 0755) == 0 ||
-        access_is_a_folder(gateway->options.state_dir))
+    if (mkdir(gateway->options->state_dir, 0755) == 0 ||
+        access_is_a_folder(gateway->options->state_dir))
         return FG_OK;
     return fg_error_set(error, FG_UNREACHABLE, "state_dir %s cannot be made: %m",
-                        gateway->options.state_dir);
+                        gateway->options->state_dir);
 }
 
 static enum fg_result start_workers(struct gateway *gateway, const char *password,
                                     struct fg_error *error)
 {
     struct worker_listeners listeners;
-    enum fg_result result = listeners_open(&gateway->options, &listeners, error);
-    gateway->workers = calloc(gateway->options.threads, sizeof(struct worker *));
+    enum fg_result result = listeners_open(gateway->options, &listeners, error);
+    gateway->workers = calloc(gateway->options->threads, sizeof(struct worker *));
     if (result == FG_OK && gateway->workers == NULL)
         result = fg_error_set(error, FG_UNREACHABLE, "out of memory");
-    for (unsigned i = 0; i < gateway->options.threads && result == FG_OK; i++) {
-        result = worker_start(gateway, i, listeners_of_worker(&listeners, i), listeners.addresses,
-                              password, &gateway->workers[i], error);
+    for (unsigned i = 0; i < gateway->options->threads && result == FG_OK; i++) {
+        result =
+            worker_start(gateway, i, listeners_of_worker(&listeners, i), listeners.addresses,
+                         password, reload_settings(gateway->reload), &gateway->workers[i], error);
         if (result == FG_OK)
             gateway->worker_count++;
     }
@@ -153,7 +157,7 @@ static int run(struct gateway *gateway, const char *password)
         return fail(&error);
     }
     fg_log(FG_LOG_INFO, "started", FG_NUMBER_FIELD("workers", gateway->worker_count),
-           FG_STRING_FIELD("redis", gateway->options.redis.address));
+           FG_STRING_FIELD("redis", gateway->options->redis.address));
     int exit_code = control_run(gateway->control);
 
     background_stop(gateway->background);
@@ -168,6 +172,7 @@ static int run(struct gateway *gateway, const char *password)
 int main(int argc, char **argv)
 {
     static struct gateway gateway;
+    struct configuration *configuration; /* held to the end: its options are those of the start */
     struct fg_error error;
     char *password = NULL;
     int words;
@@ -182,22 +187,25 @@ int main(int argc, char **argv)
         return 0;
     if (sale_path != NULL)
         return check_sale();
-    if (gateway_options_load(config_path, &gateway.options, &error) != FG_OK)
+    if (configuration_load(config_path, CONFIGURATION_START, &configuration, &error) != FG_OK)
         return fail(&error);
     if (wants_check) {
         printf("%s: good\n", config_path);
-        gateway_options_free(&gateway.options);
+        configuration_release(&configuration);
         return 0;
     }
-    fg_log_configure("flashgate", (enum fg_log_level)gateway.options.log_level,
-                     (enum fg_log_format)gateway.options.log_format);
+    gateway.options = &configuration->options;
+    fg_log_configure("flashgate", (enum fg_log_level)gateway.options->log_level,
+                     (enum fg_log_format)gateway.options->log_format);
     gateway.started_ns = fg_clock_steady_ns();
     json_memory_install();
     raise_descriptor_limit();
-    if (fg_redis_password(&gateway.options.redis, &password, &error) != FG_OK)
+    if (fg_redis_password(&gateway.options->redis, &password, &error) != FG_OK ||
+        reload_open(&gateway, config_path, configuration, &gateway.reload, &error) != FG_OK)
         return fail(&error);
     int exit_code = run(&gateway, password);
     free(password);
-    gateway_options_free(&gateway.options);
+    reload_close(&gateway.reload);
+    configuration_release(&configuration);
     return exit_code;
 }

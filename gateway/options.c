@@ -6,6 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#define EVERYWHERE (FG_FACT_ADDRESS | FG_FACT_HEADER)
+
+const struct fg_limit_route gateway_limit_routes[] = {
+    { "buy", FG_FACT_USER | FG_FACT_SKU | FG_FACT_SALE | EVERYWHERE },
+    { "sale", FG_FACT_SALE | EVERYWHERE },
+    { "my_orders", FG_FACT_USER | FG_FACT_SALE | EVERYWHERE },
+    { "order", FG_FACT_USER | EVERYWHERE },
+    { 0 }
+};
+
+static const char *const guarded[] = { "inventory", NULL };
+
 #define AT(member) offsetof(struct gateway_options, member)
 #define SECONDS(n) ((n)*UINT64_C(1000000000))
 
@@ -77,6 +89,12 @@ static const struct fg_option listen_fields[] = {
       .read = read_unix_address,
       .expected = "unix:PATH (over TCP an admin listener would need tokens and roles)",
       .help = "where flashgatectl connects, unix sockets only; left out: admin.sock in state_dir" },
+    { .name = "direct",
+      .type = FG_OPTION_BOOL,
+      .offset = AT(listen_direct),
+      .default_text = "false",
+      .reloadable = true,
+      .help = "shoppers connect themselves: a peer that is no trusted proxy is the client" },
     { 0 }
 };
 
@@ -165,6 +183,7 @@ static const struct fg_option limit_fields[] = {
       .maximum = 1 << 20,
       .help = "a shopper's body; more is answered 413" },
     { .name = "header_timeout",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(header_timeout_ns),
       .default_text = "5s",
@@ -172,6 +191,7 @@ static const struct fg_option limit_fields[] = {
       .maximum = SECONDS(300),
       .help = "from a request's first byte to the end of its header; then 408" },
     { .name = "body_timeout",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(body_timeout_ns),
       .default_text = "5s",
@@ -179,6 +199,7 @@ static const struct fg_option limit_fields[] = {
       .maximum = SECONDS(300),
       .help = "from the header to the end of the body; then 408" },
     { .name = "idle_timeout",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(idle_timeout_ns),
       .default_text = "75s",
@@ -186,6 +207,7 @@ static const struct fg_option limit_fields[] = {
       .maximum = SECONDS(3600),
       .help = "a connection without a request is closed after it" },
     { .name = "send_timeout",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(send_timeout_ns),
       .default_text = "10s",
@@ -194,6 +216,9 @@ static const struct fg_option limit_fields[] = {
       .help = "a peer that does not take its answer is cut off after it" },
     { 0 }
 };
+
+static const struct fg_option concurrency_fields[] = { FG_CONCURRENCY_OPTION_FIELDS(
+    struct gateway_options, concurrency) };
 
 const struct fg_option gateway_option_table[] = {
     { .name = "state_dir",
@@ -209,6 +234,7 @@ const struct fg_option gateway_option_table[] = {
       .fields = listen_fields,
       .help = "addresses" },
     { .name = "trusted_proxies",
+      .reloadable = true,
       .type = FG_OPTION_STRING_LIST,
       .offset = AT(trusted_proxies),
       .default_text = "",
@@ -217,6 +243,7 @@ const struct fg_option gateway_option_table[] = {
       .expected = "a network such as 10.0.0.0/8 or fd00::/8",
       .help = "whose identity header is believed; left out: nobody's" },
     { .name = "identity_header",
+      .reloadable = true,
       .type = FG_OPTION_STRING,
       .offset = AT(identity_header),
       .default_text = "X-User-Id",
@@ -251,20 +278,57 @@ const struct fg_option gateway_option_table[] = {
       .fields = limit_fields,
       .help = "sizes and deadlines of connections and requests" },
     { .name = "drain_notice",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(drain_notice_ns),
       .default_text = "0s",
       .maximum = SECONDS(3600),
       .help = "how long after SIGTERM to go on accepting while /readyz says no" },
     { .name = "drain_timeout",
+      .reloadable = true,
       .type = FG_OPTION_DURATION,
       .offset = AT(drain_timeout_ns),
       .default_text = "30s",
       .minimum = SECONDS(1),
       .maximum = SECONDS(3600),
       .help = "how long a drain may take before what is left is cut off" },
+    { .name = "limits",
+      .type = FG_OPTION_MAP_LIST,
+      .offset = AT(limits),
+      .default_text = "",
+      .maximum = FG_LIMITS_MAX,
+      .fields = fg_limit_option_fields,
+      .element_bytes = sizeof(struct fg_limit_definition),
+      .unique = "id",
+      .reloadable = true,
+      .help = "rate limits; all that match a request are asked" },
+    { .name = "breakers",
+      .type = FG_OPTION_MAP_LIST,
+      .offset = AT(breakers),
+      .default_text = "[{ id: redis, guards: inventory }]",
+      .maximum = 1,
+      .fields = fg_breaker_option_fields,
+      .element_bytes = sizeof(struct fg_breaker_definition),
+      .unique = "id",
+      .reloadable = true,
+      .help =
+          "when Redis fails or is slow too often, purchases are refused from memory for a while" },
+    { .name = "concurrency",
+      .type = FG_OPTION_MAP,
+      .default_text = "",
+      .fields = concurrency_fields,
+      .reloadable = true,
+      .help = "how many purchases may be under way at once" },
+    { .name = "max_backlog",
+      .type = FG_OPTION_COUNT,
+      .offset = AT(max_backlog),
+      .default_text = "1_000_000",
+      .minimum = 1,
+      .reloadable = true,
+      .help = "orders that wait for delivery; at that many purchases are refused" },
     { .name = "log",
       .type = FG_OPTION_MAP,
+      .reloadable = true,
       .default_text = "",
       .fields = log_fields,
       .help = "lines on stderr" },
@@ -343,22 +407,66 @@ static enum fg_result settle(struct gateway_options *options, const char *folder
     return result;
 }
 
-enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
-                                    struct fg_error *error)
+static enum fg_result check_rules(const struct gateway_options *options,
+                                  const struct fg_config_source *source, struct fg_error *error)
 {
-    struct fg_config_source *source = NULL;
-    memset(options, 0, sizeof *options);
-    enum fg_result result =
-        fg_config_load(path, gateway_option_table, options, sizeof *options, &source, error);
+    bool knows_clients = options->trusted.count > 0 || options->listen_direct;
+    enum fg_result result = fg_limit_definitions_check(source, &options->limits,
+                                                       gateway_limit_routes, knows_clients, error);
+    if (result == FG_OK)
+        result = fg_breaker_definitions_check(source, &options->breakers, guarded, error);
+    if (result == FG_OK)
+        result = fg_concurrency_definition_check(source, &options->concurrency, error);
+    return result;
+}
+
+static enum fg_result finish(enum fg_result result, const char *path,
+                             struct gateway_options *options, struct fg_config_source **source,
+                             struct fg_error *error)
+{
     if (result != FG_OK)
         return result;
-    result = settle(options, fg_config_folder(source), error);
-    if (result != FG_OK) {
+    result = settle(options, fg_config_folder(*source), error);
+    if (result != FG_OK)
         fg_error_prefix(error, "%s", path);
+    else
+        result = check_rules(options, *source, error);
+    if (result != FG_OK) {
         gateway_options_free(options);
+        fg_config_source_free(source);
     }
-    fg_config_source_free(&source);
     return result;
+}
+
+enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
+                                    struct fg_config_source **source, struct fg_error *error)
+{
+    memset(options, 0, sizeof *options);
+    return finish(
+        fg_config_load(path, gateway_option_table, options, sizeof *options, source, error), path,
+        options, source, error);
+}
+
+/* Where relative paths start: the folder of the file, "." without one. */
+static void folder_of(const char *path, char *folder, size_t bytes)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        snprintf(folder, bytes, ".");
+    else
+        snprintf(folder, bytes, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+enum fg_result gateway_options_parse(struct fg_text content, const char *path,
+                                     struct gateway_options *options,
+                                     struct fg_config_source **source, struct fg_error *error)
+{
+    char folder[4096];
+    memset(options, 0, sizeof *options);
+    folder_of(path, folder, sizeof folder);
+    return finish(fg_config_parse(content, path, folder, gateway_option_table, options,
+                                  sizeof *options, source, error),
+                  path, options, source, error);
 }
 
 void gateway_options_free(struct gateway_options *options)

@@ -1,5 +1,5 @@
 /* options.h - the gateway's configuration: one table of options, read into one structure that nobody changes
- * after start. */
+ * once it is read. */
 #ifndef FLASHGATE_GATEWAY_OPTIONS_H
 #define FLASHGATE_GATEWAY_OPTIONS_H
 
@@ -7,6 +7,9 @@
 #include "flashgate/base/log.h"
 #include "flashgate/http/server.h"
 #include "flashgate/inventory/redis.h"
+#include "flashgate/ratelimit/breaker_options.h"
+#include "flashgate/ratelimit/concurrency_options.h"
+#include "flashgate/ratelimit/limit_options.h"
 
 #include "networks.h"
 
@@ -18,6 +21,7 @@ struct gateway_options {
     char *state_dir;
     struct fg_config_list listen_public, listen_admin; /* of char * */
     char *listen_metrics;
+    bool listen_direct;
     struct fg_config_list trusted_proxies;
     struct fg_redis_settings redis;
     uint64_t redis_memory_bytes;
@@ -27,6 +31,11 @@ struct gateway_options {
     uint64_t drain_notice_ns, drain_timeout_ns;
     char *identity_header;
     int log_level, log_format;
+    struct fg_config_list limits; /* of struct fg_limit_definition */
+    struct fg_config_list
+        breakers; /* of struct fg_breaker_definition; at most one, for the inventory */
+    struct fg_concurrency_definition concurrency;
+    uint64_t max_backlog;
 
     /* Made of the above by gateway_options_load. */
     struct fg_address public_at[LISTENERS_MAX], admin_at[LISTENERS_MAX], metrics_at;
@@ -35,9 +44,19 @@ struct gateway_options {
 
 extern const struct fg_option gateway_option_table[];
 
-/* Reads and checks `path`. On success the caller owns what *options holds (gateway_options_free). */
+/* The routes that limits may name, in the order of the public routes. */
+extern const struct fg_limit_route gateway_limit_routes[];
+
+/* Reads and checks `path`. On success the caller owns what *options holds (gateway_options_free), and the
+ * source. */
 enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
+                                    struct fg_config_source **source_r,
                                     struct fg_error *error) FG_MUST_CHECK;
+/* The same for content that is not (or no longer) in the file `path`. */
+enum fg_result gateway_options_parse(struct fg_text content, const char *path,
+                                     struct gateway_options *options,
+                                     struct fg_config_source **source_r,
+                                     struct fg_error *error) FG_MUST_CHECK;
 void gateway_options_free(struct gateway_options *options);
 
 #endif

@@ -95,6 +95,15 @@ static void start_context(struct orders_context *context, struct fg_http_request
     context->request = request;
 }
 
+static bool may_ask_redis(struct fg_http_request *request, struct fg_text user,
+                          const struct fg_catalogue_sale *sale)
+{
+    const struct admission_request asked = { .needs = ADMISSION_REDIS,
+                                             .user = user,
+                                             .sale = fg_text_of(sale->sale) };
+    return admission_enter(worker_admission(worker_of(request)), request, &asked);
+}
+
 void orders_handle_one(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct worker *worker = worker_of(request);
@@ -103,7 +112,7 @@ void orders_handle_one(struct fg_http_request *request, const struct fg_route_ma
     struct fg_order_id id;
     const struct fg_catalogue_sale *sale;
     start_context(context, request);
-    if (!identity_of(request, &worker_gateway(worker)->options, &search->user))
+    if (!identity_of(request, worker_options(worker), &search->user))
         return;
     if (!fg_order_id_parse(match->parameters[0], &id)) {
         not_your_order(request);
@@ -117,6 +126,8 @@ void orders_handle_one(struct fg_http_request *request, const struct fg_route_ma
         not_your_order(request);
         return;
     }
+    if (!may_ask_redis(request, search->user, sale))
+        return;
     context->catalogue = fg_catalogue_hold(catalogue);
     context->wanted = id.entry;
     search->bucket = id.bucket;
@@ -179,10 +190,10 @@ void orders_handle_mine(struct fg_http_request *request, const struct fg_route_m
     struct worker *worker = worker_of(request);
     struct orders_context *context = fg_http_context(request);
     start_context(context, request);
-    if (!identity_of(request, &worker_gateway(worker)->options, &context->search.user))
+    if (!identity_of(request, worker_options(worker), &context->search.user))
         return;
     context->sale = lookup_sale(request, match->parameters[0]);
-    if (context->sale == NULL)
+    if (context->sale == NULL || !may_ask_redis(request, context->search.user, context->sale))
         return;
     size_t bytes = SALE_BYTES + (size_t)context->sale->sku_count * FG_RECORDS_MAX * ORDER_BYTES;
     context->list = fg_buffer_over(malloc(bytes), bytes);
@@ -263,6 +274,10 @@ void orders_handle_sale(struct fg_http_request *request, const struct fg_route_m
     struct worker *worker = worker_of(request);
     const struct fg_catalogue_sale *sale = lookup_sale(request, match->parameters[0]);
     if (sale == NULL)
+        return;
+    const struct admission_request asked = { .needs = ADMISSION_MEMORY,
+                                             .sale = fg_text_of(sale->sale) };
+    if (!admission_enter(worker_admission(worker), request, &asked))
         return;
     size_t bytes = SALE_BYTES + (size_t)sale->sku_count * SKU_BYTES;
     struct fg_buffer body = fg_buffer_over(malloc(bytes), bytes);

@@ -21,6 +21,7 @@ static void handle_alive(struct fg_http_request *request, const struct fg_route_
     health_answer_alive(request);
 }
 
+/* The first four stand in the order of gateway_limit_routes. */
 static const struct fg_route routes[PUBLIC_ROUTES + 1] = {
     { FG_HTTP_POST, "/v1/sales/{sale}/orders", purchase_handle, "buy" },
     { FG_HTTP_GET, "/v1/sales/{sale}", orders_handle_sale, "sale" },

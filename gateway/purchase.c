@@ -1,8 +1,8 @@
 /* purchase.c - a purchase's way through the gateway: cheapest and likeliest refusals first, then the
  * inventory, then the answer.
  *
- *   identity ► names ► content type ► body ► sale and SKU ──► decide ──► submit ──► answer
- *                                                                  └──► answer
+ *   identity ► names ► content type ► body ► sale and SKU ──► decide ──► admission ──► submit ──► answer
+ *                                                                  └──► answer   └──► answer
  *
  * Nothing here allocates. What the answer needs is copied into the request's context, so no snapshot is
  * pinned while Redis is asked. */
@@ -29,6 +29,7 @@ enum {
 struct purchase_context {
     struct fg_http_request *request;
     struct fg_purchase purchase;
+    uint64_t entered_ns; /* when it was let through to Redis; 0: it was not */
     int64_t opens_ms;
     uint32_t per_user;
     char sale[FG_NAME_BYTES + 1], sku[FG_NAME_BYTES + 1];
@@ -160,11 +161,25 @@ static void refuse(const struct purchase_context *context)
     fg_http_refuse(request, problem, later, fg_text_of(detail));
 }
 
+static uint64_t now_ns(const struct fg_http_request *request)
+{
+    return fg_ring_now_ns(fg_http_server_ring(request->server));
+}
+
+/* By Redis, so that the time it took says something. */
+static bool was_decided(const struct fg_purchase *purchase)
+{
+    return purchase->answer != FG_ANSWER_BUSY && purchase->answer != FG_ANSWER_OUTCOME_UNKNOWN;
+}
+
 static void on_answered(struct fg_purchase *purchase)
 {
     struct purchase_context *context = FG_CONTAINER_OF(purchase, struct purchase_context, purchase);
-    fg_metrics_add(worker_metrics(worker_of(context->request)), METRIC_PURCHASES, purchase->answer,
-                   1);
+    struct worker *worker = worker_of(context->request);
+    fg_metrics_add(worker_metrics(worker), METRIC_PURCHASES, purchase->answer, 1);
+    if (context->entered_ns > 0)
+        admission_leave(worker_admission(worker), context->entered_ns, was_decided(purchase),
+                        now_ns(context->request));
     if (purchase->answer == FG_ANSWER_BOUGHT || purchase->answer == FG_ANSWER_REPLAYED)
         answer_order(context);
     else if (purchase->answer == FG_ANSWER_LIMIT_REACHED)
@@ -224,7 +239,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     struct fg_purchase *purchase = &context->purchase;
     struct order_request order;
     context->request = request;
-    if (!identity_of(request, &worker_gateway(worker)->options, &purchase->user))
+    if (!identity_of(request, worker_options(worker), &purchase->user))
         return;
     const struct fg_catalogue_sale *sale = lookup_sale(request, match->parameters[0]);
     if (sale == NULL || !read_key(request, purchase) || !read_body(request, &order))
@@ -241,7 +256,16 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     context->per_user = sku->terms.per_user;
     purchase->quantity = order.quantity;
     purchase->answered = on_answered;
+    context->entered_ns = 0;
     struct fg_inventory *inventory = worker_inventory(worker);
-    if (!fg_inventory_decide(inventory, &sku->terms, purchase))
-        fg_inventory_submit(inventory, &sku->terms, purchase);
+    if (fg_inventory_decide(inventory, &sku->terms, purchase))
+        return;
+    const struct admission_request asked = { .needs = ADMISSION_PURCHASE,
+                                             .user = purchase->user,
+                                             .sale = fg_text_of(context->sale),
+                                             .sku = fg_text_of(context->sku) };
+    if (!admission_enter(worker_admission(worker), request, &asked))
+        return;
+    context->entered_ns = now_ns(request);
+    fg_inventory_submit(inventory, &sku->terms, purchase);
 }

@@ -42,7 +42,10 @@ struct worker {
     struct fg_catalogue *catalogue;
     struct fg_metrics_block *metrics;
     _Atomic(struct fg_catalogue *) incoming;
-    _Atomic uint64_t generation;
+    struct settings *settings;
+    _Atomic(struct settings *) incoming_settings;
+    struct admission admission;
+    _Atomic uint64_t generation, config_generation;
     _Atomic bool has_ended;
     bool has_catalogue; /* a first one was adopted */
 };
@@ -63,13 +66,38 @@ static void adopt(struct worker *worker, struct fg_catalogue *catalogue)
     fg_counter_set(&worker->generation, catalogue->generation);
 }
 
+/* Takes over the reference. */
+static void adopt_settings(struct worker *worker, struct settings *settings)
+{
+    const struct gateway_options *options = &settings->configuration->options;
+    admission_configure(&worker->admission, settings);
+    settings_let_go(&worker->settings);
+    worker->settings = settings;
+    fg_http_server_set_timeouts(worker->server, options->header_timeout_ns,
+                                options->body_timeout_ns, options->idle_timeout_ns,
+                                options->send_timeout_ns);
+    fg_counter_set(&worker->config_generation, settings->configuration->generation);
+}
+
+static void obey_force(struct worker *worker)
+{
+    enum fg_breaker_force force =
+        (enum fg_breaker_force)atomic_load(&worker->gateway->breaker_force);
+    if (force != worker->admission.breaker.force)
+        fg_breaker_force(&worker->admission.breaker, force, fg_ring_now_ns(worker->ring));
+}
+
 static void on_woken(void *owner)
 {
     struct worker *worker = owner;
     struct gateway *gateway = worker->gateway;
     struct fg_catalogue *incoming = atomic_exchange(&worker->incoming, NULL);
+    struct settings *settings = atomic_exchange(&worker->incoming_settings, NULL);
     if (incoming != NULL)
         adopt(worker, incoming);
+    if (settings != NULL)
+        adopt_settings(worker, settings);
+    obey_force(worker);
     fg_inventory_set_full(worker->inventory, atomic_load(&gateway->is_redis_full));
     fg_inventory_set_unsafe(worker->inventory, !atomic_load(&gateway->is_redis_safe));
     int phase = atomic_load(&gateway->phase);
@@ -87,9 +115,22 @@ static void on_flush(void *owner)
     fg_inventory_flush(worker->inventory);
 }
 
+static bool may_call(void *owner)
+{
+    struct worker *worker = owner;
+    return admission_allows_call(&worker->admission, fg_ring_now_ns(worker->ring));
+}
+
+static void on_call_ended(void *owner, enum fg_call_end end, uint64_t calls, uint64_t sent_ns,
+                          uint64_t took_ns)
+{
+    struct worker *worker = owner;
+    admission_tell(&worker->admission, end, calls, sent_ns, took_ns, fg_ring_now_ns(worker->ring));
+}
+
 static enum fg_result open_server(struct worker *worker, struct fg_error *error)
 {
-    const struct gateway_options *options = &worker->gateway->options;
+    const struct gateway_options *options = worker->gateway->options;
     struct fg_http_server_settings settings = {
         .connections = (uint32_t)options->connections,
         .requests = (uint32_t)options->requests,
@@ -112,7 +153,7 @@ static enum fg_result open_server(struct worker *worker, struct fg_error *error)
 
 static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
 {
-    const struct gateway_options *options = &worker->gateway->options;
+    const struct gateway_options *options = worker->gateway->options;
     struct fg_ring_settings ring = { .entries = RING_ENTRIES,
                                      .buffers = RECEIVE_BUFFERS,
                                      .buffers_apart = LINK_BUFFERS,
@@ -124,13 +165,18 @@ static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
     struct fg_inventory_settings inventory = { .address = options->redis.address,
                                                .user = options->redis.user,
                                                .password = worker->redis_password,
-                                               .timeout_ns = options->redis.timeout_ns };
+                                               .timeout_ns = options->redis.timeout_ns,
+                                               .allows = may_call,
+                                               .told = on_call_ended,
+                                               .owner = worker };
     fg_random(&inventory.filter_seed, sizeof inventory.filter_seed);
     enum fg_result result = fg_ring_open(&ring, &worker->ring, error);
     if (result == FG_OK)
         result = fg_inventory_open(worker->ring, &inventory, &worker->inventory, error);
     if (result == FG_OK)
         result = open_server(worker, error);
+    if (result == FG_OK)
+        adopt_settings(worker, atomic_exchange(&worker->incoming_settings, NULL));
     return result;
 }
 
@@ -166,9 +212,11 @@ static void *run(void *argument)
 
 enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *listeners,
                             unsigned listener_count, const char *redis_password,
-                            struct worker **worker_r, struct fg_error *error)
+                            struct settings *settings, struct worker **worker_r,
+                            struct fg_error *error)
 {
     struct worker *worker = calloc(1, sizeof *worker);
+    uint64_t dice;
     if (worker == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     worker->gateway = gateway;
@@ -176,6 +224,9 @@ enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *
     worker->listeners = listeners;
     worker->listener_count = listener_count;
     worker->redis_password = redis_password;
+    atomic_store(&worker->incoming_settings, settings_hold(settings));
+    fg_random(&dice, sizeof dice);
+    admission_open(&worker->admission, index, dice);
     worker->catalogue = calloc(1, sizeof *worker->catalogue); /* empty, until the first comes */
     worker->metrics = gateway_metrics_block_new();
     if (worker->catalogue != NULL)
@@ -184,6 +235,7 @@ enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *
     if (worker->catalogue == NULL || worker->metrics == NULL ||
         pthread_create(&worker->thread, NULL, run, worker) != 0) {
         free(worker->catalogue);
+        settings_let_go(&settings);
         fg_metrics_block_free(&worker->metrics);
         free(worker);
         return fg_error_set(error, FG_UNREACHABLE, "cannot start a thread");
@@ -200,6 +252,13 @@ void worker_publish(struct worker *worker, struct fg_catalogue *catalogue)
 {
     struct fg_catalogue *before = atomic_exchange(&worker->incoming, fg_catalogue_hold(catalogue));
     fg_catalogue_release(&before); /* one the worker never got to see */
+    worker_wake(worker);
+}
+
+void worker_publish_settings(struct worker *worker, struct settings *settings)
+{
+    struct settings *before = atomic_exchange(&worker->incoming_settings, settings_hold(settings));
+    settings_let_go(&before);
     worker_wake(worker);
 }
 
@@ -224,8 +283,11 @@ void worker_free(struct worker **worker_p)
     if (worker == NULL)
         return;
     struct fg_catalogue *incoming = atomic_exchange(&worker->incoming, NULL);
+    struct settings *settings = atomic_exchange(&worker->incoming_settings, NULL);
     fg_catalogue_release(&incoming);
     fg_catalogue_release(&worker->catalogue);
+    settings_let_go(&settings);
+    settings_let_go(&worker->settings);
     if (worker->start_result ==
         FG_OK) { /* else the ring may hold sockets, and the program ends anyway */
         fg_http_server_free(&worker->server);
@@ -256,6 +318,31 @@ struct fg_catalogue *worker_catalogue(const struct worker *worker)
 bool worker_has_catalogue(const struct worker *worker)
 {
     return worker->has_catalogue;
+}
+
+const struct gateway_options *worker_options(const struct worker *worker)
+{
+    return &worker->settings->configuration->options;
+}
+
+struct admission *worker_admission(struct worker *worker)
+{
+    return &worker->admission;
+}
+
+const struct fg_breaker_view *worker_breaker(const struct worker *worker)
+{
+    return &worker->admission.breaker.view;
+}
+
+const struct fg_concurrency_view *worker_concurrency(const struct worker *worker)
+{
+    return &worker->admission.concurrency.view;
+}
+
+uint64_t worker_config_generation(const struct worker *worker)
+{
+    return fg_counter_read(&worker->config_generation);
 }
 
 struct fg_metrics_block *worker_metrics(const struct worker *worker)

@@ -1,0 +1,198 @@
+/* admin_explain.c - "why was this shopper refused?": what every rule would say to a request, without asking it
+ * for real. The tables are read by the control thread like by any other; nothing is charged. */
+#include <string.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/counter.h"
+
+#include "admin-private.h"
+#include "client_address.h"
+#include "reload.h"
+#include "worker.h"
+
+enum {
+    VALUE_BYTES = 512,
+    HEADERS_MAX = 8
+};
+
+struct question {
+    char memory[8][VALUE_BYTES];
+    unsigned used;
+    struct fg_limit_request request;
+    struct fg_text header_name, header_value;
+    json_t *limits;
+    char refusing[128]; /* the enforced limit that would refuse; "" none */
+    uint64_t wait_ns;
+};
+
+/* at == NULL: not asked. */
+static struct fg_text value_of(struct question *question, const struct fg_http_request *request,
+                               const char *name)
+{
+    struct fg_buffer scratch = fg_buffer_over(question->memory[question->used], VALUE_BYTES);
+    struct fg_text value;
+    if (!fg_http_query_value(fg_http_query(&request->parser), name, &scratch, &value))
+        return (struct fg_text){ 0 };
+    question->used++;
+    return value;
+}
+
+static struct fg_text header_of(const void *owner, struct fg_text name)
+{
+    const struct question *question = owner;
+    return fg_text_equal_ignoring_case(name, question->header_name) ? question->header_value
+                                                                    : (struct fg_text){ 0 };
+}
+
+static bool find_route(struct fg_text name, unsigned *route)
+{
+    for (*route = 0; gateway_limit_routes[*route].name != NULL; (*route)++)
+        if (fg_text_equal(name, fg_text_of(gateway_limit_routes[*route].name)))
+            return true;
+    return false;
+}
+
+static bool read_address(struct fg_text text, struct fg_limit_request *request)
+{
+    struct client_address address;
+    if (!client_address_parse(text, &address))
+        return false;
+    request->address_bytes = address.is_six ? 16 : 4;
+    memcpy(request->address, address.bytes, request->address_bytes);
+    return true;
+}
+
+/* NULL, or what is wrong with the question. */
+static const char *read_question(struct question *question, const struct fg_http_request *request)
+{
+    struct fg_limit_request *asked = &question->request;
+    struct fg_text route = value_of(question, request, "route");
+    struct fg_text address = value_of(question, request, "ip");
+    struct fg_text header = value_of(question, request, "header");
+    asked->user = value_of(question, request, "user");
+    asked->sku = value_of(question, request, "sku");
+    asked->sale = value_of(question, request, "sale");
+    asked->header = header_of;
+    asked->owner = question;
+    question->header_name = fg_text_cut(&header, ':');
+    question->header_value = header;
+    if (!find_route(route.at == NULL ? FG_TEXT("buy") : route, &asked->route))
+        return "no such route; expected buy, sale, my_orders or order";
+    if (address.at != NULL && !read_address(address, asked))
+        return "ip is not an IP address";
+    return NULL;
+}
+
+static json_t *json_whole_seconds(uint64_t wait_ns)
+{
+    return wait_ns == UINT64_MAX
+               ? json_null()
+               : json_integer((json_int_t)((wait_ns + FG_SECOND_IN_NS - 1) / FG_SECOND_IN_NS));
+}
+
+static json_t *json_word(const char *word)
+{
+    return word == NULL ? json_null() : json_string(word);
+}
+
+static void add_explanation(const struct fg_limit_explanation *explanation, void *argument)
+{
+    struct question *question = argument;
+    json_t *row = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:s, s:I, s:I, s:o, s:o}", "id",
+                            explanation->limit->id, "mode", fg_mode_words[explanation->limit->mode],
+                            "enforced", explanation->is_enforced, "matches", explanation->applies,
+                            "why", explanation->why_not == NULL ? "" : explanation->why_not, "key",
+                            explanation->key, "override", json_word(explanation->override_kind),
+                            "result", fg_limit_result_words[explanation->result], "left",
+                            (json_int_t)explanation->left, "burst", (json_int_t)explanation->burst,
+                            "rate", admin_json_rate(explanation->rate), "retry_after_s",
+                            json_whole_seconds(explanation->wait_ns));
+    json_array_append_new(question->limits, row);
+    if (explanation->result == FG_LIMIT_REJECT && question->refusing[0] == '\0') {
+        snprintf(question->refusing, sizeof question->refusing, "%s", explanation->limit->id);
+        question->wait_ns = explanation->wait_ns;
+    }
+}
+
+/* A worker whose breaker refuses, or has no room; -1: none. Any of them may get the request. */
+static int worker_that(const struct gateway *gateway, bool (*refuses)(const struct worker *worker))
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (refuses(gateway->workers[i]))
+            return (int)i;
+    return -1;
+}
+
+static bool breaker_refuses(const struct worker *worker)
+{
+    const struct fg_breaker_view *view = worker_breaker(worker);
+    uint64_t force = fg_counter_read(&view->force);
+    if (force == FG_BREAKER_FORCE_OPEN)
+        return true;
+    return fg_counter_read(&view->mode) == FG_MODE_ENFORCE && force == FG_BREAKER_AUTOMATIC &&
+           fg_counter_read(&view->state) == FG_BREAKER_OPEN;
+}
+
+static bool has_no_room(const struct worker *worker)
+{
+    const struct fg_concurrency_view *view = worker_concurrency(worker);
+    return fg_counter_read(&view->in_flight) >= fg_counter_read(&view->limit);
+}
+
+static void judge(const struct gateway *gateway, const struct question *question, json_t *answer)
+{
+    bool asks_redis = strcmp(gateway_limit_routes[question->request.route].name, "sale") != 0;
+    bool is_purchase = strcmp(gateway_limit_routes[question->request.route].name, "buy") == 0;
+    bool limits_room =
+        reload_configuration(gateway->reload)->options.concurrency.mode == FG_MODE_ENFORCE;
+    const char *would = "pass";
+    json_t *because = json_string("no breaker, concurrency limit or rate limit would refuse it");
+    int worker = asks_redis ? worker_that(gateway, breaker_refuses) : -1;
+    if (worker >= 0) {
+        would = "breaker_open";
+        json_decref(because);
+        because = json_sprintf("the breaker of worker %d is open", worker);
+    } else if (is_purchase && limits_room && (worker = worker_that(gateway, has_no_room)) >= 0) {
+        would = "busy";
+        json_decref(because);
+        because = json_sprintf("as many purchases are under way in worker %d as may be", worker);
+    } else if (question->refusing[0] != '\0') {
+        would = "rate_limited";
+        json_decref(because);
+        because = json_sprintf("limit %s has no token left for this key", question->refusing);
+        if (question->wait_ns == UINT64_MAX) {
+            json_decref(because);
+            because = json_sprintf("limit %s denies this key", question->refusing);
+        }
+    }
+    json_object_set_new(answer, "would", json_string(would));
+    json_object_set_new(answer, "because", because);
+}
+
+static json_t *json_given(struct fg_text text)
+{
+    return text.at == NULL ? json_null() : json_stringn(text.at, text.length);
+}
+
+void admin_handle_explain(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    const struct gateway *gateway = admin_gateway(request);
+    struct question question = { .limits = json_array() };
+    const char *wrong = read_question(&question, request);
+    if (wrong != NULL) {
+        json_decref(question.limits);
+        fg_http_refuse(request, FG_PROBLEM_BAD_REQUEST, 0, fg_text_of(wrong));
+        return;
+    }
+    fg_limits_explain(reload_settings(gateway->reload)->limits, &question.request,
+                      fg_clock_steady_ns(), add_explanation, &question);
+    json_t *answer =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "route",
+                  gateway_limit_routes[question.request.route].name, "user",
+                  json_given(question.request.user), "sku", json_given(question.request.sku),
+                  "sale", json_given(question.request.sale), "limits", question.limits, "breaker",
+                  admin_json_breaker(gateway, 0), "concurrency", admin_json_concurrency(gateway));
+    judge(gateway, &question, answer);
+    admin_answer_json(request, answer);
+}
