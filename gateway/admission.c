@@ -19,9 +19,9 @@ enum {
 
 void admission_open(struct admission *admission, unsigned thread, uint64_t dice)
 {
-    const struct fg_breaker_settings resting = { .window_ns = 10 * FG_SECOND_IN_NS,
-                                                 .mode = FG_MODE_OFF };
+    struct fg_breaker_settings resting = fg_breaker_settings_default();
     const struct fg_concurrency_settings unlimited = { .least = 1, .most = 1, .mode = FG_MODE_OFF };
+    resting.mode = FG_MODE_OFF;
     memset(admission, 0, sizeof *admission);
     admission->thread = thread;
     admission->dice = dice;

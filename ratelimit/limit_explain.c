@@ -12,7 +12,7 @@ static void fill_tokens(const struct limit_trial *trial, struct fg_limit_explana
     explanation->burst = clock->burst;
     explanation->left = limit_is_shut(trial) ? 0 : fg_token_left(clock, word, trial->units);
     explanation->wait_ns =
-        limit_is_shut(trial) ? UINT64_MAX : fg_token_wait_ns(clock, word, trial->units);
+        limit_is_shut(trial) ? UINT64_MAX : fg_token_wait_ns(clock, word, trial->now_ns);
 }
 
 static void judge(const struct limit_trial *trial, struct fg_limit_explanation *explanation)
@@ -36,7 +36,7 @@ static void explain_rule(const struct fg_limits *limits, const struct limit_rule
 {
     char memory[KEY_BYTES_MAX];
     struct fg_buffer key = fg_buffer_over(memory, sizeof memory);
-    struct limit_trial trial = { .rule = rule };
+    struct limit_trial trial = { .rule = rule, .now_ns = now_ns };
     *explanation = (struct fg_limit_explanation){ .limit = rule->definition,
                                                   .rate = rule->definition->rate,
                                                   .result = FG_LIMIT_SKIPPED };

@@ -74,7 +74,7 @@ struct limit_rule {
 struct limit_trial {
     const struct limit_rule *rule;
     const struct limit_override *override; /* NULL: none */
-    uint64_t hash, units;
+    uint64_t hash, now_ns, units;
     const char *missing_header;
     bool is_enforced, is_refused, is_charged;
     struct fg_table_receipt receipt;

@@ -159,6 +159,7 @@ static size_t make_keys(const struct fg_limits *limits, const struct fg_limit_re
         trial->is_refused = trial->is_charged = false;
         limit_key_settle(limits, trial, fg_buffer_text(&key));
         fg_table_prefetch(rule->state->table, trial->hash);
+        trial->now_ns = now_ns;
         trial->units = fg_token_units(clock_of(trial), now_ns);
         kept++;
     }
@@ -218,7 +219,7 @@ static uint64_t wait_of(const struct limit_trial *trial)
     if (limit_is_shut(trial))
         return trial->override != NULL ? UINT64_MAX : joining_wait_ns;
     const struct fg_token_clock *clock = limit_look(trial, &word);
-    return fg_token_wait_ns(clock, word, trial->units);
+    return fg_token_wait_ns(clock, word, trial->now_ns);
 }
 
 static void fill_refusal(const struct limit_trial *trial, uint64_t wait_ns,
