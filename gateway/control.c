@@ -20,6 +20,7 @@
 
 #include "admin.h"
 #include "background.h"
+#include "fleet.h"
 #include "gateway_metrics.h"
 #include "health.h"
 #include "listeners.h"
@@ -126,8 +127,9 @@ static void on_signal(struct fg_watch *watch)
 
 static void on_woken(void *owner)
 {
-    struct control *control = owner;
-    background_finish_jobs(control->gateway->background);
+    struct gateway *gateway = ((struct control *)owner)->gateway;
+    background_finish_jobs(gateway->background);
+    reload_share(gateway->reload, fleet_alive(gateway->fleet));
 }
 
 /* --- the metrics listener --------------------------------------------------------------------------- */

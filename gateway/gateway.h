@@ -2,6 +2,7 @@
  *
  *   control thread     signals, drain, metrics and admin listeners (ring)
  *   background thread  whatever may wait for Redis: catalogue, stock, admin's changes, the embedded server
+ *   fleet thread       the beat that tells the other gateways of this one
  *   workers            shoppers; they share nothing with each other but the snapshots they are handed
  *
  * A snapshot goes to a worker through its `incoming` slot and a wake; the worker holds one at a time and
@@ -30,6 +31,7 @@ enum {
 struct worker;
 struct background;
 struct control;
+struct fleet;
 
 struct reload;
 
@@ -41,6 +43,7 @@ struct gateway {
     struct background *background;
     struct control *control;
     struct reload *reload; /* control thread */
+    struct fleet *fleet;
 
     _Atomic int phase;            /* enum gateway_phase; written by control */
     _Atomic int breaker_force;    /* enum fg_breaker_force; written by control */

@@ -10,6 +10,7 @@
 #include "flashgate/inventory/purchase.h"
 
 #include "background.h"
+#include "fleet.h"
 #include "public.h"
 #include "reload.h"
 #include "worker.h"
@@ -202,6 +203,9 @@ static const struct fg_metric breaker_calls =
 static const struct fg_metric ready = ROW(FG_GAUGE, "flashgate_ready", "1: take traffic.");
 static const struct fg_metric redis_safe =
     ROW(FG_GAUGE, "flashgate_redis_safe", "1: Redis's settings keep every acknowledged order.");
+static const struct fg_metric gateways_alive =
+    ROW(FG_GAUGE, "flashgate_gateways_alive",
+        "Gateways that share this Redis, this one included; 0: not known yet.");
 static const struct fg_metric build_info =
     ROW(FG_GAUGE, "flashgate_build_info", "Always 1; the version is a label.");
 
@@ -415,6 +419,8 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
     fg_metrics_sample(page, &ready, NULL, gateway_is_ready(gateway, NULL));
     fg_metrics_begin(page, &redis_safe);
     fg_metrics_sample(page, &redis_safe, NULL, atomic_load(&gateway->is_redis_safe));
+    fg_metrics_begin(page, &gateways_alive);
+    fg_metrics_sample(page, &gateways_alive, NULL, fleet_alive(gateway->fleet));
     fg_metrics_begin(page, &build_info);
     fg_metrics_sample(page, &build_info, "version=\"" FG_VERSION "\"", 1);
 }
@@ -426,7 +432,7 @@ void gateway_metrics_print(FILE *out)
         &config_generation,   &config_reloads, &limit_checks,    &limit_near,
         &limit_keys,          &limit_capacity, &limit_evictions, &breaker_state,
         &breaker_transitions, &breaker_calls,  &ready,           &redis_safe,
-        &build_info
+        &gateways_alive,      &build_info
     };
     for (size_t i = 0; i < METRIC_COUNT; i++)
         fprintf(out, "%s  %s\n", families[i].name, families[i].help);

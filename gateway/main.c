@@ -12,6 +12,7 @@
 #include "background.h"
 #include "configuration.h"
 #include "control.h"
+#include "fleet.h"
 #include "gateway.h"
 #include "gateway_metrics.h"
 #include "json_memory.h"
@@ -147,10 +148,12 @@ static int run(struct gateway *gateway, const char *password)
         background_open(gateway, &gateway->background, &error) != FG_OK ||
         control_open(gateway, &gateway->control, &error) != FG_OK ||
         start_workers(gateway, password, &error) != FG_OK ||
+        fleet_start(gateway, &gateway->fleet, &error) != FG_OK ||
         background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {
         atomic_store(&gateway->phase, GATEWAY_ENDING); /* for the workers that run already */
         for (unsigned i = 0; i < gateway->worker_count; i++)
             worker_wake(gateway->workers[i]);
+        fleet_stop(&gateway->fleet);
         stop_workers(gateway);
         background_close(
             &gateway->background); /* an embedded Redis must not outlive a failed start */
@@ -162,6 +165,7 @@ static int run(struct gateway *gateway, const char *password)
 
     background_stop(gateway->background);
     background_finish_jobs(gateway->background);
+    fleet_stop(&gateway->fleet);
     control_close(&gateway->control);
     stop_workers(gateway);
     background_close(&gateway->background);

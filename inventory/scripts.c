@@ -20,6 +20,7 @@
 #include "relay_ack_script.h"
 #include "relay_read_script.h"
 #include "relay_release_script.h"
+#include "roster_beat_script.h"
 #include "state_script.h"
 #include "stock_add_script.h"
 
@@ -27,6 +28,7 @@ enum keys {
     KEYS_BUCKET,    /* stock, buyers, orders */
     KEYS_RELAY,     /* orders, relay */
     KEYS_CATALOGUE, /* fg:sales */
+    KEYS_ROSTER,    /* fg:gateways */
 };
 
 static const struct {
@@ -45,15 +47,18 @@ static const struct {
     [FG_SCRIPT_RELAY_READ] = { "relay_read", relay_read_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_ACK] = { "relay_ack", relay_ack_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_RELEASE] = { "relay_release", relay_release_script, KEYS_RELAY, false },
+    [FG_SCRIPT_ROSTER_BEAT] = { "roster_beat", roster_beat_script, KEYS_ROSTER, false },
 };
 
 static const struct {
     unsigned count;
-    const char *names[3];
+    const char *names[3]; /* of one bucket's keys; NULL: `whole` */
+    const char *whole;
 } key_rows[] = {
     [KEYS_BUCKET] = { 3, { "stock", "buyers", "orders" } },
     [KEYS_RELAY] = { 2, { "orders", "relay" } },
-    [KEYS_CATALOGUE] = { 1, { NULL } },
+    [KEYS_CATALOGUE] = { 1, { NULL }, "fg:sales" },
+    [KEYS_ROSTER] = { 1, { NULL }, "fg:gateways" },
 };
 
 /* common.lua and the script's own text in one; made once, kept for the life of the program. */
@@ -136,7 +141,7 @@ static int compose(const struct fg_redis *redis, enum fg_script script, uint32_t
         if (name != NULL)
             fg_bucket_key(keys[i], bucket, name);
         else
-            strcpy(keys[i], "fg:sales");
+            strcpy(keys[i], key_rows[scripts[script].keys].whole);
         words[count++] = keys[i];
     }
     for (int i = 0; i < argc; i++)

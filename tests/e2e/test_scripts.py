@@ -659,6 +659,48 @@ def test_catalogue_swap_sets_only_what_it_expects(bucket):
         "sale:demo": "def", "pending:late": "x", "generation": "1", "buckets": "5"}
 
 
+# --- the roster ------------------------------------------------------------------------------------------------
+
+GATEWAYS = "fg:gateways"
+
+
+def roster_beat(bucket, gateway, lifetime_ms=60_000):
+    return bucket.run("roster_beat", [GATEWAYS], gateway, lifetime_ms)
+
+
+def test_the_roster_counts_each_gateway_once(bucket):
+    assert [roster_beat(bucket, gateway) for gateway in ("g1", "g2", "g2", "g3", "g1")] == [1, 2, 2, 3, 3]
+
+
+def test_the_roster_writes_redis_time_of_the_last_beat(bucket):
+    before = bucket.now()
+    roster_beat(bucket, "g1")
+    first = bucket.redis.zscore(GATEWAYS, "g1")
+    assert before <= first <= bucket.now()
+    time.sleep(0.005)
+    roster_beat(bucket, "g1")
+    assert bucket.redis.zscore(GATEWAYS, "g1") > first
+
+
+def test_the_roster_forgets_who_has_not_beaten_for_a_lifetime(bucket):
+    now = bucket.now()
+    bucket.redis.zadd(GATEWAYS, {"dead": now - 60_001, "alive": now - 30_000})
+    assert roster_beat(bucket, "g1") == 2
+    assert set(bucket.redis.zrange(GATEWAYS, 0, -1)) == {"alive", "g1"}
+
+
+def test_the_roster_survives_a_clock_that_is_set_back(bucket):
+    bucket.redis.zadd(GATEWAYS, {"from-the-future": bucket.now() + 120_000})
+    assert roster_beat(bucket, "g1") == 1
+
+
+@pytest.mark.parametrize("gateway, lifetime", [("", 1000), ("g1", ""), ("g1", "1e3"), ("g1", -1)])
+def test_the_roster_refuses_what_it_cannot_read(bucket, gateway, lifetime):
+    with pytest.raises(redis.ResponseError, match="REFUSED"):
+        roster_beat(bucket, gateway, lifetime)
+    assert not bucket.redis.exists(GATEWAYS)
+
+
 # --- the relay -------------------------------------------------------------------------------------------------
 
 
