@@ -101,11 +101,11 @@ static enum fg_result judge_limits(const struct fg_ctl *ctl, const void *context
 
 static void add_mode(struct fg_table *table, const json_t *limit)
 {
-    int64_t percent = fg_document_number(limit, "enforce_percent");
+    double percent = json_number_value(json_object_get(limit, "enforce_percent"));
     const char *mode = fg_document_text(limit, "mode");
 
     if (strcmp(mode, "enforce") == 0 && percent < 100)
-        fg_table_add_format(table, "%s %" PRId64 " %%", mode, percent);
+        fg_table_add_format(table, "%s %g %%", mode, percent);
     else
         fg_table_add(table, mode);
 }

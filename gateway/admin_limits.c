@@ -148,11 +148,17 @@ json_t *admin_json_concurrency(const struct gateway *gateway)
     const struct fg_concurrency_definition *definition =
         &reload_configuration(gateway->reload)->options.concurrency;
     json_t *workers = json_array();
-    for (unsigned i = 0; i < gateway->worker_count; i++)
+    uint64_t limit = 0, in_flight = 0;
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        const struct fg_concurrency_view *view = worker_concurrency(gateway->workers[i]);
         json_array_append_new(workers, json_concurrency_worker(gateway, i));
-    return json_pack("{s:s, s:s, s:s, s:o}", "id", definition->id, "algorithm",
+        limit += fg_counter_read(&view->limit);
+        in_flight += fg_counter_read(&view->in_flight);
+    }
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", definition->id, "algorithm",
                      fg_concurrency_words[definition->algorithm], "mode",
-                     fg_mode_words[definition->mode], "workers", workers);
+                     fg_mode_words[definition->mode], "limit", json_count(limit), "in_flight",
+                     json_count(in_flight), "workers", workers);
 }
 
 static void answer_breakers(struct fg_http_request *request)

@@ -84,6 +84,8 @@ static const char *what_becomes_of_state(const struct comparison *comparison)
         return "";
     if (fg_limit_keeps_state(before, after))
         return "each key keeps the fraction of tokens it has left";
+    if (before->max_keys != after->max_keys)
+        return "what it has counted is lost, for its table gets another size";
     return "what it has counted is lost, for its keys mean something else now";
 }
 
