@@ -50,8 +50,8 @@ static json_t *json_limit(const struct fg_limits *limits, size_t index)
     json_t *match = json_pack("{s:o, s:o, s:o}", "route", json_or_null(limit->route), "sale",
                               json_or_null(limit->sale), "sku", json_or_null(limit->sku));
     json_t *row =
-        json_pack("{s:s, s:s, s:f, s:s, s:o, s:o, s:o, s:o}", "id", limit->id, "mode",
-                  fg_mode_words[limit->mode], "enforce_percent", (double)limit->enforce_ppm / 10000,
+        json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "id", limit->id, "mode",
+                  fg_mode_words[limit->mode], "enforce_percent", (json_int_t)limit->enforce_percent,
                   "scope", scope_words[limit->scope], "rate", admin_json_rate(limit->rate), "burst",
                   json_count(fg_limit_burst(limit)), "key", json_key(limit), "match", match);
     for (unsigned r = 0; r < FG_LIMIT_RESULTS; r++)

@@ -21,7 +21,6 @@
 #include "admin.h"
 #include "background.h"
 #include "fleet.h"
-#include "fleet.h"
 #include "gateway_metrics.h"
 #include "health.h"
 #include "listeners.h"

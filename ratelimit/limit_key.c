@@ -125,8 +125,8 @@ static bool is_enforced(const struct limit_rule *rule, struct fg_text key)
     const struct fg_limit_definition *definition = rule->definition;
     if (definition->mode != FG_MODE_ENFORCE)
         return false;
-    return definition->enforce_ppm >= 1000000 ||
-           fg_hash(key.at, key.length, rule->id_hash) % 1000000 < definition->enforce_ppm;
+    return definition->enforce_percent >= 100 ||
+           fg_hash(key.at, key.length, rule->id_hash) % 100 < definition->enforce_percent;
 }
 
 void limit_key_settle(const struct fg_limits *limits, struct limit_trial *trial, struct fg_text key)

@@ -48,7 +48,7 @@ struct fg_limit_definition {
     uint64_t max_keys;
     uint64_t four_bits, six_bits; /* of client_ip */
     int scope, missing, mode;
-    uint64_t enforce_ppm; /* of the keys; the others are in shadow */
+    uint64_t enforce_percent; /* of the keys; the others are in shadow */
     struct fg_config_list overrides;
     struct fg_config_place id_place, route_place, sku_place, key_place, scope_place;
 };
