@@ -225,11 +225,11 @@ const struct fg_option fg_limit_option_fields[] = {
       .choices = fg_mode_words,
       .help = "enforce, shadow (decide and count, refuse nobody) or off" },
     { .name = "enforce_percent",
-      .type = FG_OPTION_PERCENT,
-      .offset = AT(enforce_ppm),
-      .default_text = "100%",
-      .maximum = 1000000,
-      .help = "share of the keys, chosen by a hash, for which it is enforced; the others are in "
+      .type = FG_OPTION_COUNT,
+      .offset = AT(enforce_percent),
+      .default_text = "100",
+      .maximum = 100,
+      .help = "keys in a hundred, chosen by a hash, for which it is enforced; the others are in "
               "shadow" },
     { .name = "overrides",
       .type = FG_OPTION_MAP_LIST,
