@@ -46,7 +46,7 @@ static enum fg_result refusal(const struct answer *answer, struct fg_error *erro
 
     if (strcmp(code, outcome_unknown) == 0)
         return fg_error_set(error, FG_UNKNOWN, "%s", detail);
-    if (strcmp(code, "invalid_definition") == 0 || strcmp(code, "invalid_config") == 0)
+    if (strcmp(code, "invalid_definition") == 0)
         return fg_error_set(error, FG_REFUSED, "%s", detail);
     if (code[0] == '\0')
         return fg_error_set(error, FG_REFUSED, "status %d: %s", answer->status, detail);

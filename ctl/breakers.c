@@ -4,6 +4,7 @@
  * The rows of a reading are flat: a server's object, its counters lifted to the top, and where it came from. */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "document.h"
 #include "flashgate/base/buffer.h"
@@ -13,6 +14,11 @@
 #include "nouns.h"
 #include "readings.h"
 #include "table.h"
+
+static const char breakers_target[] = "/admin/v1/breakers";
+
+#define FORCE_WAIT_NS  (2 * FG_SECOND_IN_NS)
+#define FORCE_PAUSE_NS (10 * FG_MS_IN_NS)
 
 struct breakers_view {
     struct fg_fleet fleet;
@@ -84,7 +90,7 @@ static bool read_breakers(const struct fg_ctl *ctl, void *context)
     json_t *breakers = json_array(), *concurrency = json_array();
 
     fg_fleet_forget(ctl, &view->fleet);
-    fg_fleet_ask(ctl, "/admin/v1/breakers", FG_FLEET_VIEW_SECONDS, true, &view->fleet);
+    fg_fleet_ask(ctl, breakers_target, FG_FLEET_VIEW_SECONDS, true, &view->fleet);
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         const struct fg_admin_answer *answer = &view->fleet.gateways[i];
         const char *where = ctl->gateway_count > 1 ? answer->address : "gateway";
@@ -159,8 +165,8 @@ static void print_breakers_table(const struct fg_ctl *ctl, const struct fg_readi
         { "GUARDS", false },   { NULL, false },
     };
     static const char *const counters[] = { "good", "error", "refused", "would_refuse", NULL };
-    static const char *const numbers[] = { "since_s", "window_calls", "window_errors",
-                                           "window_slow", "to_open" };
+    static const char *const numbers[] = { "window_calls", "window_errors", "window_slow",
+                                           "to_open" };
     struct fg_table *table = fg_table_new(is_live ? columns_live : columns);
     size_t i;
     json_t *row;
@@ -173,6 +179,7 @@ static void print_breakers_table(const struct fg_ctl *ctl, const struct fg_readi
         add_state(table, row);
         fg_table_add(table, fg_document_text(row, "forced"));
         add_counters(table, readings, row, counters, is_live);
+        fg_table_add_format(table, "%.0f", json_number_value(json_object_get(row, "since_s")));
         for (size_t k = 0; k < FG_COUNT_OF(numbers); k++)
             fg_table_add_number(table, fg_document_number(row, numbers[k]));
         fg_table_add(table, fg_document_text(row, "mode"));
@@ -287,7 +294,43 @@ static enum fg_result check_state(const char *state, struct fg_error *error)
                         "'%s' is no state; expected open, closed, observe or automatic", state);
 }
 
-/* "gateway: redis, worker 0: open, forced open" */
+static bool is_forced(const json_t *document, const char *id, const char *state)
+{
+    size_t i;
+    json_t *breaker;
+
+    json_array_foreach(json_object_get(document, "breakers"), i, breaker)
+    {
+        if (strcmp(fg_document_text(breaker, "id"), id) == 0 &&
+            strcmp(fg_document_text(breaker, "forced"), state) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Workers take it over a little later than the server answers: asks until they have, so that what is printed
+ * is what was asked for. Failing that the last answer is printed as it is. */
+static void await(struct fg_admin_answer *answer, const char *id, const char *state)
+{
+    const struct timespec pause = { .tv_nsec = FORCE_PAUSE_NS };
+    uint64_t deadline_ns = fg_clock_steady_ns() + FORCE_WAIT_NS;
+
+    while (answer->result == FG_OK && !is_forced(answer->document, id, state) &&
+           fg_clock_steady_ns() < deadline_ns) {
+        struct fg_admin_answer later = { .address = answer->address };
+
+        (void)nanosleep(&pause, NULL);
+        fg_admin_call(breakers_target, NULL, FG_FLEET_VIEW_SECONDS, &later);
+        if (later.result != FG_OK) {
+            json_decref(later.document);
+            return;
+        }
+        json_decref(answer->document);
+        answer->document = later.document;
+    }
+}
+
+/* "gateway: redis, worker 0: open, forced: open" */
 static void print_forced(const struct fg_ctl *ctl, const char *where, const char *id,
                          const json_t *document)
 {
@@ -304,6 +347,18 @@ static void print_forced(const struct fg_ctl *ctl, const char *where, const char
         fprintf(ctl->out, ": %s, forced: %s\n", fg_document_text(breaker, "state"),
                 fg_document_text(breaker, "forced"));
     }
+}
+
+static void print_all_forced(const struct fg_ctl *ctl, const struct fg_fleet *fleet, const char *id)
+{
+    if (ctl->json) {
+        fg_fleet_print(ctl, fleet, "answer", true);
+        return;
+    }
+    for (size_t i = 0; i < ctl->gateway_count; i++)
+        print_forced(ctl, ctl->gateway_count > 1 ? ctl->gateways[i] : "gateway", id,
+                     fg_fleet_answer(&fleet->gateways[i]));
+    print_forced(ctl, "relay", id, fg_fleet_answer(&fleet->relay));
 }
 
 /* Who does not have the breaker has nothing to do. The first who can answer for nobody having it does. */
@@ -359,13 +414,10 @@ enum fg_result fg_breaker_force_state(const struct fg_ctl *ctl, const char *cons
         .check = "Look with 'flashgatectl breakers'; repeating the change is harmless",
     };
     fg_fleet_tell(ctl, &change, true, &fleet);
-    if (ctl->json)
-        fg_fleet_print(ctl, &fleet, "answer", true);
-    for (size_t i = 0; i < ctl->gateway_count && !ctl->json; i++)
-        print_forced(ctl, ctl->gateway_count > 1 ? ctl->gateways[i] : "gateway", values[0],
-                     fg_fleet_answer(&fleet.gateways[i]));
-    if (!ctl->json)
-        print_forced(ctl, "relay", values[0], fg_fleet_answer(&fleet.relay));
+    for (size_t i = 0; i < ctl->gateway_count; i++)
+        await(&fleet.gateways[i], values[0], values[1]);
+    await(&fleet.relay, values[0], values[1]);
+    print_all_forced(ctl, &fleet, values[0]);
     result = judge_force(ctl, &fleet, error);
     fg_fleet_forget(ctl, &fleet);
     return result;

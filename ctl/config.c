@@ -56,7 +56,7 @@ enum fg_result fg_config_check(const struct fg_ctl *ctl, const char *const *valu
                                struct fg_error *error)
 {
     const char *pattern =
-        values[0] != NULL ? "/admin/v1/config/check?name=%s" : "/admin/v1/config/check";
+        values[0] != NULL ? "/admin/v1/config/check?file=%s" : "/admin/v1/config/check";
 
     return consult_about(ctl, pattern, values, print_check, error);
 }
@@ -80,7 +80,7 @@ enum fg_result fg_config_diff(const struct fg_ctl *ctl, const char *const *value
                               struct fg_error *error)
 {
     const char *pattern =
-        values[0] != NULL ? "/admin/v1/config/diff?name=%s" : "/admin/v1/config/diff";
+        values[0] != NULL ? "/admin/v1/config/diff?file=%s" : "/admin/v1/config/diff";
 
     return consult_about(ctl, pattern, values, print_diff, error);
 }
@@ -112,6 +112,13 @@ static void print_head(const struct fg_ctl *ctl, const json_t *document)
     fputs("\n\n", ctl->out);
 }
 
+static void add_text(struct fg_table *table, const json_t *option, const char *key)
+{
+    const char *text = fg_document_text_or(option, key, "");
+
+    fg_table_add(table, text[0] != '\0' ? text : "-");
+}
+
 static void print_config(const struct fg_ctl *ctl, const json_t *document)
 {
     static const struct fg_column columns[] = {
@@ -126,9 +133,9 @@ static void print_config(const struct fg_ctl *ctl, const json_t *document)
     json_array_foreach(json_object_get(document, "options"), i, option)
     {
         fg_table_add(table, fg_document_text(option, "name"));
-        fg_table_add(table, fg_document_text_or(option, "value", "-"));
-        fg_table_add(table, fg_document_text_or(option, "default", "-"));
-        fg_table_add(table, fg_document_text_or(option, "set_at", "-"));
+        add_text(table, option, "value");
+        add_text(table, option, "default");
+        add_text(table, option, "set_at");
         fg_table_add(table, fg_document_is_true(option, "reloadable") ? "yes" : "no");
     }
     fg_table_print(table, ctl->out, ctl->bold);

@@ -63,12 +63,25 @@ static void print_verdict(const struct fg_ctl *ctl, const json_t *document)
             fg_document_text_or(document, "sale", "none"));
 }
 
-/* What is left of the burst; of a rule that was not asked nothing is known. */
+/* What is left of the burst; a rule that was not asked has none. */
 static void add_left(struct fg_table *table, const json_t *limit)
 {
-    if (json_is_integer(json_object_get(limit, "left")))
+    if (fg_document_number(limit, "burst") > 0)
         fg_table_add_format(table, "%" PRId64 "/%" PRId64, fg_document_number(limit, "left"),
                             fg_document_number(limit, "burst"));
+    else
+        fg_table_add(table, "-");
+}
+
+/* A key that is denied has no time (null) after which it would be let through. */
+static void add_wait(struct fg_table *table, const json_t *limit)
+{
+    int64_t wait_s = fg_document_number(limit, "retry_after_s");
+
+    if (json_is_null(json_object_get(limit, "retry_after_s")))
+        fg_table_add(table, "never");
+    else if (wait_s > 0)
+        fg_table_add_format(table, "%" PRId64 " s", wait_s);
     else
         fg_table_add(table, "-");
 }
@@ -81,10 +94,7 @@ static void add_limit(struct fg_table *table, const json_t *limit)
     fg_table_add(table, fg_document_text_or(limit, "key", "-"));
     add_left(table, limit);
     fg_table_add(table, fg_document_text_or(limit, "rate", "-"));
-    if (fg_document_number(limit, "retry_after_s") > 0)
-        fg_table_add_format(table, "%" PRId64 " s", fg_document_number(limit, "retry_after_s"));
-    else
-        fg_table_add(table, "-");
+    add_wait(table, limit);
     fg_table_add(table, fg_document_text_or(limit, "override", "-"));
     fg_table_add(table, fg_document_text_or(limit, "why", ""));
 }
@@ -110,6 +120,7 @@ static void print_guards(const struct fg_ctl *ctl, const json_t *document)
 {
     const json_t *breaker = json_object_get(document, "breaker");
     const json_t *concurrency = json_object_get(document, "concurrency");
+    const json_t *workers = json_object_get(concurrency, "workers");
     bool any = json_is_object(breaker) || json_is_object(concurrency);
 
     fputs(any ? "\n" : "", ctl->out);
@@ -117,9 +128,10 @@ static void print_guards(const struct fg_ctl *ctl, const json_t *document)
         fprintf(ctl->out, "breaker %s: %s\n", fg_document_text(breaker, "id"),
                 fg_document_text(breaker, "state"));
     if (json_is_object(concurrency))
-        fprintf(ctl->out, "concurrency %s: %" PRId64 " under way, limit %" PRId64 "\n",
-                fg_document_text(concurrency, "id"), fg_document_number(concurrency, "in_flight"),
-                fg_document_number(concurrency, "limit"));
+        fprintf(ctl->out,
+                "concurrency %s: %" PRId64 " under way, limit %" PRId64 ", in all workers\n",
+                fg_document_text(concurrency, "id"), fg_document_sum(workers, "in_flight"),
+                fg_document_sum(workers, "limit"));
 }
 
 static void print_explanation(const struct fg_ctl *ctl, const json_t *document)

@@ -120,7 +120,8 @@ void fg_fleet_print(const struct fg_ctl *ctl, const struct fg_fleet *fleet, cons
             (void)json_array_append_new(list, wrap(&fleet->gateways[i], member));
         document = json_pack("{s:o}", "gateways", list);
     }
-    if (with_relay && (ctl->gateway_count > 1 || fleet->gateways[0].result == FG_OK))
+    bool is_refusal = ctl->gateway_count == 1 && fleet->gateways[0].result != FG_OK;
+    if (with_relay && (relay != NULL || !is_refusal))
         (void)json_object_set(document, "relay", relay != NULL ? relay : json_null());
     fg_document_print(document, ctl->out);
     json_decref(document);

@@ -1,6 +1,8 @@
-"""flashgatectl's live views, in a terminal, against a gateway that says what the test wants."""
+"""flashgatectl on configuration, limits and breakers of running gateways; and its live views, in a terminal, against a
+gateway that says what the test wants."""
 import http.server
 import json
+import re
 import signal
 import socketserver
 import threading
@@ -9,6 +11,126 @@ import pytest
 
 from flashgate.programs import run
 from flashgate.terminal import ENTER, LEAVE, Terminal
+
+
+USER_SKU = {"id": "user-sku", "match": {"route": "buy"}, "key": ["user", "sku"], "rate": "1/h", "burst": 2}
+
+
+def ctl(*words, at=()):
+    admins = [word for gateway in at for word in ("--admin", f"unix:{gateway.admin_at}")]
+    return run("flashgatectl", *admins, *words)
+
+
+def writes(gateway, **options):
+    """Changes the gateway's file under its feet."""
+    gateway.configure(**options)
+    gateway.file.write_text(json.dumps(gateway.config, indent=1))
+
+
+# --- configuration ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.sanitize
+def test_a_configuration_is_compared_taken_and_taken_back(stage):
+    gateway = stage.gateway(limits=[USER_SKU])
+    assert "good" in ctl("config", "check", at=[gateway]).stdout
+    assert ctl("config", "diff", at=[gateway]).stdout == "It changes nothing.\n"
+    writes(gateway, limits=[{**USER_SKU, "rate": "2/h"}])
+    diff = ctl("config", "diff", at=[gateway])
+    assert diff.returncode == 0 and "1/h → 2/h" in diff.stdout
+    reload = ctl("config", "reload", "--wait", at=[gateway])
+    assert reload.returncode == 0 and "generation 2\n" in reload.stdout and "1/h → 2/h" in reload.stdout
+    shown = ctl("config", "show", "user-sku.rate", at=[gateway]).stdout
+    assert "workers run 2 2\n" in shown and "2/h" in shown and "flashgate.yaml:" in shown
+    rollback = ctl("config", "rollback", "--wait", at=[gateway])
+    assert rollback.returncode == 0 and "2/h → 1/h" in rollback.stdout
+    assert "from rollback" in ctl("config", "show", at=[gateway]).stdout
+    again = ctl("config", "rollback", at=[gateway])
+    assert again.returncode == 1 and again.stderr.startswith("flashgatectl: conflict: ")
+
+
+@pytest.mark.sanitize
+def test_what_is_not_good_is_refused_at_its_place(stage):
+    gateway = stage.gateway(limits=[USER_SKU])
+    candidate = stage.folder / "candidate.yaml"
+    candidate.write_text("trusted_proxies: [10.0.0.0/8]\nlimit: []\n")
+    for verb in ("check", "diff"):
+        answer = ctl("config", verb, candidate, at=[gateway])
+        assert answer.returncode == 1 and f"{candidate}:2:1: " in answer.stderr and "limits" in answer.stderr
+    assert ctl("config", "check", stage.folder / "nothing.yaml", at=[gateway]).returncode == 2
+    writes(gateway, threads=3)
+    assert "need a restart:\n  threads: 2 → 3\n" in ctl("config", "diff", at=[gateway]).stdout
+    refused = ctl("config", "reload", at=[gateway])
+    assert refused.returncode == 1 and "threads: 2 → 3" in refused.stderr
+    gateway.file.write_text("threads: many\n")
+    refused = ctl("config", "reload", "--wait", at=[gateway])
+    assert refused.returncode == 1 and "flashgate.yaml:1:10: " in refused.stderr
+    assert "generation 1 of " in ctl("config", "show", at=[gateway]).stdout
+
+
+@pytest.mark.sanitize
+def test_a_reload_goes_to_every_gateway_and_each_is_heard(stage):
+    redis = stage.redis()
+    a, b = stage.gateway(redis, limits=[USER_SKU]), stage.gateway(redis, limits=[USER_SKU])
+    for gateway in (a, b):
+        writes(gateway, limits=[{**USER_SKU, "burst": 5}])
+    both = ctl("config", "reload", "--wait", at=[a, b])
+    assert both.returncode == 0
+    assert both.stdout.count(": generation 2\n") == 2, both.stdout
+    writes(a, threads=3)
+    writes(b, limits=[USER_SKU])
+    one = ctl("config", "reload", at=[a, b])
+    assert one.returncode == 1 and "1 of 2 gateways refused" in one.stderr
+    assert f"unix:{a.admin_at}: conflict" in one.stdout and f"unix:{b.admin_at}: generation 3" in one.stdout
+    document = json.loads(ctl("--json", "config", "rollback", at=[a, b]).stdout)
+    assert [row["answer"]["generation"] for row in document["gateways"]] == [3, 4]
+    a.terminate()
+    gone = ctl("config", "reload", at=[a, b])
+    assert gone.returncode == 3 and "1 of 2 gateways cannot be reached" in gone.stderr
+    assert f"unix:{b.admin_at}: generation 5" in gone.stdout
+
+
+# --- limits, breakers, explain ------------------------------------------------------------------------------
+
+
+@pytest.mark.sanitize
+def test_a_refusal_is_explained_and_counted(stage, shopper):
+    gateway = stage.gateway(limits=[USER_SKU])
+    stage.sale({"8801": 50}, per_user=10)
+    asked = ("explain", "--user", "ann", "--sku", "8801", "--ip", "203.0.113.7")
+    assert ctl(*asked, at=[gateway]).stdout.startswith("pass: ")
+    ann = shopper("ann")
+    answers = [ann.buys("8801", key=f"k{i}") for i in range(3)]
+    assert [answer.is_bought for answer in answers] == [True, True, False] and answers[2].status == 429, answers
+    told = ctl(*asked, at=[gateway])
+    assert told.returncode == 0 and told.stdout.startswith("rate_limited: "), told
+    assert re.search(r"^user-sku +enforce +reject +user=ann sku=8801 +0/2 +1/h ", told.stdout, re.M), told.stdout
+    assert ctl("explain", "--user", "bob", "--sku", "8801", at=[gateway]).stdout.startswith("pass: ")
+    shown = ctl("limits", at=[gateway]).stdout
+    assert re.search(r"^user-sku +enforce +1/h +2 +2 +1 +0 ", shown, re.M), shown  # 2 pass, 1 reject, nothing in shadow
+    assert ctl("explain", "--ip", "nowhere", at=[gateway]).returncode == 1
+
+
+@pytest.mark.sanitize
+def test_a_breaker_is_held_open_and_given_back(stage, shopper):
+    gateway = stage.gateway()
+    stage.sale({"8801": 50})
+    forced = ctl("breaker", "force", "redis", "open", at=[gateway])
+    assert forced.returncode == 0 and forced.stdout.count("forced: open") == 2, forced  # of two workers
+    refused = shopper("ann").buys("8801")
+    assert refused.status == 503, refused
+    assert ctl("explain", "--user", "ann", "--sku", "8801", at=[gateway]).stdout.startswith("breaker_open: ")
+    shown = ctl("breakers", at=[gateway]).stdout
+    assert len(re.findall(r"^gateway +redis +[01] +open +open ", shown, re.M)) == 2, shown
+    assert re.search(r"^gateway +buy +0 +fixed +enforce +2048 ", shown, re.M), shown
+    assert ctl("breaker", "force", "redis", "closed", at=[gateway]).returncode == 0
+    assert shopper("ann").buys("8801").is_bought
+    assert "forced: automatic" in ctl("breaker", "force", "redis", "automatic", at=[gateway]).stdout
+    stranger = ctl("breaker", "force", "other", "open", at=[gateway])
+    assert stranger.returncode == 1 and "redis" in stranger.stderr
+
+
+# --- live views ---------------------------------------------------------------------------------------------
 
 
 class Scripted:

@@ -144,7 +144,7 @@ static void test_a_bad_file_speaks_for_itself(void **state)
 
     (void)state;
     OPEN(&gateway,
-         "422 {\"code\":\"invalid_config\",\"title\":\"t\",\"detail\":\"f.yaml:1:2: "
+         "422 {\"code\":\"invalid_definition\",\"title\":\"t\",\"detail\":\"f.yaml:1:2: "
          "a\\nf.yaml:3:4: b\"}",
          "200 {\"file\":\"/etc/f.yaml\",\"good\":true,\"notes\":[\"threads: 0 is 4 here\"]}");
     struct run run = run_with(&gateway, NULL);
@@ -232,7 +232,7 @@ static void test_options_are_shown_by_a_part_of_their_name(void **state)
     assert_ends(&run, WORDS("config", "show", "limits"), FG_OK,
                 "generation 3 of /f.yaml, from file, loaded T; workers run 3 3\n\n"
                 "OPTION         VALUE  DEFAULT  SET AT  RELOADABLE\n"
-                "limits.a.rate  1/s             f:1:2   yes\n",
+                "limits.a.rate  1/s    -        f:1:2   yes\n",
                 NULL);
     assert_ends(&run, WORDS("config", "show", "lim1ts"), FG_NOT_FOUND, "",
                 "no option's name contains 'lim1ts'");
@@ -243,7 +243,7 @@ static void test_options_are_shown_by_a_part_of_their_name(void **state)
 
 #define LIMIT(rate, pass)                                                                  \
     "200 {\"generation\":1,\"limits\":[{\"id\":\"u\",\"mode\":\"enforce\","                \
-    "\"enforce_percent\":50,\"scope\":\"gateway\",\"rate\":\"" rate "\",\"burst\":3,"      \
+    "\"enforce_percent\":0.5,\"scope\":\"gateway\",\"rate\":\"" rate "\",\"burst\":3,"     \
     "\"key\":[\"user\",\"sku\"],\"match\":{\"route\":\"buy\",\"sku\":null},\"pass\":" pass \
     ",\"reject\":2,\"shadow_reject\":0,\"near\":1,\"keys\":7,\"capacity\":100,"            \
     "\"evictions\":0,\"bytes\":2048}]}"
@@ -258,9 +258,9 @@ static void test_limits_of_several_gateways_are_added_up(void **state)
     struct run run = run_with(&a, &b);
     assert_ends(
         &run, WORDS("limits"), FG_OK,
-        "LIMIT  MODE          RATE     BURST  PASS  REJECT  SHADOW  NEAR  KEYS   OF  EVICTED  "
+        "LIMIT  MODE           RATE     BURST  PASS  REJECT  SHADOW  NEAR  KEYS   OF  EVICTED  "
         " MEMORY  KEY       SCOPE    MATCH\n"
-        "u      enforce 50 %  differs      3    15       4       0     2    14  200        0  "
+        "u      enforce 0.5 %  differs      3    15       4       0     2    14  200        0  "
         "4.0 KiB  user sku  gateway  route=buy\n",
         NULL);
     close_server(&a, "GET /admin/v1/limits\n");
@@ -269,26 +269,26 @@ static void test_limits_of_several_gateways_are_added_up(void **state)
 
 /* --- breakers --------------------------------------------------------------------------------- */
 
-#define FORCED                                                                \
+#define FORCED(to)                                                            \
     "200 {\"breakers\":[{\"id\":\"redis\",\"worker\":0,\"state\":\"closed\"," \
-    "\"forced\":\"open\"},{\"id\":\"other\",\"worker\":0,\"state\":\"closed\"}]}"
+    "\"forced\":\"" to "\"},{\"id\":\"other\",\"worker\":0,\"state\":\"closed\"}]}"
 #define NO_BREAKER(there) \
     "404 {\"code\":\"not_found\",\"detail\":\"no breaker; there is " there "\"}"
 
 static void test_a_breaker_is_forced_where_it_is(void **state)
 {
-    static const char heard[] = "POST /admin/v1/breakers/redis/force | {\"to\":\"open\"}\n";
     struct server gateway, relay;
 
     (void)state;
-    OPEN(&gateway, FORCED);
+    OPEN(&gateway, FORCED("automatic"), FORCED("open")); /* its workers see it a little later */
     OPEN(&relay, NO_BREAKER("sink"));
     struct run run = run_with(&gateway, NULL);
     run.ctl.relay = relay.address;
     assert_ends(&run, WORDS("breaker", "force", "redis", "open"), FG_OK,
                 "gateway: redis, worker 0: closed, forced: open\n", NULL);
-    close_server(&gateway, heard);
-    close_server(&relay, heard);
+    close_server(&gateway, "POST /admin/v1/breakers/redis/force | {\"to\":\"open\"}\n"
+                           "GET /admin/v1/breakers\n");
+    close_server(&relay, "POST /admin/v1/breakers/redis/force | {\"to\":\"open\"}\n");
 }
 
 static void test_a_breaker_that_nobody_has_is_named_beside_those_there_are(void **state)
