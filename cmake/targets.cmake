@@ -3,6 +3,7 @@
 #   fg_library(fg_ring SOURCES ring.c LINKS fg_base USES liburing)
 #   fg_program(flashgate SOURCES main.c LINKS fg_gateway)           -> build/PRESET/bin/flashgate
 #   fg_unit_test(test_ring SOURCES test_ring.c LINKS fg_ring)       -> build/PRESET/tests/test_ring
+#   fg_benchmark(limits SOURCES limits.c LINKS fg_ratelimit)       -> build/PRESET/bench/limits
 #   fg_fuzzer(fuzz_http SOURCES fuzz_http.c LINKS fg_http)          -> build/fuzz/fuzzers/fuzz_http
 #   fg_embed_text(fg_inventory scripts/purchase.lua fg_purchase_lua)
 #
@@ -42,6 +43,16 @@ function(fg_unit_test name)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+endfunction()
+
+function(fg_benchmark name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;USES")
+    fg_check_arguments(fg_benchmark ${name} "${arg_UNPARSED_ARGUMENTS}" "${arg_SOURCES}")
+    add_executable(bench_${name} ${arg_SOURCES})
+    target_link_libraries(bench_${name} PRIVATE
+        ${arg_LINKS} ${arg_USES} fg_options Threads::Threads)
+    set_target_properties(bench_${name} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
 endfunction()
 
 function(fg_fuzzer name)

@@ -123,6 +123,7 @@ static uint64_t load(const struct line *line, unsigned slot)
 static unsigned find(const struct line *line, uint64_t tag)
 {
     unsigned found = 1U << WORDS;
+#pragma GCC unroll 8
     for (unsigned slot = 0; slot < WORDS; slot++)
         found |= (unsigned)(tag_of(load(line, slot)) == tag) << slot;
     return (unsigned)__builtin_ctz(found);

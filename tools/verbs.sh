@@ -10,8 +10,12 @@ usage: ./dev VERB [ARGUMENT ...]
       --full          the slow tests too        --mutations   also: does a broken line get caught?
   build [PRESET]    the programs, into build/PRESET/bin/ (release, dev, asan, tsan)
 TEXT
-    if [[ -x bench/run ]]; then
-        echo '  bench [ARGUMENT]  side by side with the yardsticks, as CPU time a request'
+    if [[ -d bench ]]; then
+        cat <<'TEXT'
+  bench [WHAT] [ROUNDS]
+      purchase        beside nginx + Lua + Redis, as CPU time a purchase (this one if WHAT is left out)
+      limits          what four limits with ten million keys each cost a request
+TEXT
     fi
     if [[ -d tests/fuzz ]]; then
         echo '  fuzz [SECONDS]    every fuzzer in turn (60 seconds each)'
@@ -44,11 +48,25 @@ verb_demo() {
 }
 
 verb_bench() {
-    [[ -x bench/run ]] || fail "bench: there is no bench/run"
-    need_packages build run bench
+    local what=purchase
+    [[ -d bench ]] || fail "bench: there is no bench/"
+    if [[ $# -gt 0 && ! $1 =~ ^[0-9]+$ ]]; then
+        what=$1
+        shift
+    fi
+    [[ $# -le 1 ]] || fail_usage "bench: unexpected \"$2\"; expected at most WHAT and ROUNDS"
+    [[ ${1:-1} =~ ^[1-9][0-9]{0,3}$ ]] || fail_usage "bench: \"$1\"; expected whole ROUNDS"
+    case $what in
+        purchase) need_packages build run bench ;;
+        limits) need_packages build ;;
+        *) fail_usage "bench: no \"$what\"; expected purchase or limits" ;;
+    esac
     say "building release"
     build_preset release
-    exec bench/run "$@"
+    case $what in
+        purchase) exec bench/purchase "$@" ;;
+        *) exec "build/release/bench/$what" "$@" ;;
+    esac
 }
 
 verb_fuzz() {

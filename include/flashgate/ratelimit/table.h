@@ -5,7 +5,7 @@
  * line is one cache line of eight words; a key lives in its line or nowhere, so a check costs one memory miss, and
  * fg_table_prefetch lets those of several tables overlap. There are 20 bytes for each of `keys` (2.5 words),
  * so a table that holds as many keys as it was made for has lines that are 40 % full on average: one key in
- * five hundred met a full line on the way there, one in sixty would now. Two keys share a word (tag and line
+ * four hundred met a full line on the way there, one in sixty would now. Two keys share a word (tag and line
  * alike) with odds of 3 in a million. Sharing a word can only refuse too early, never admit too much.
  *
  * Every change is one compare-and-swap of one word. A new key takes an empty word, else one whose time has
