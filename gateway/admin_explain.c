@@ -12,26 +12,29 @@
 
 enum {
     VALUE_BYTES = 512,
+    VALUES_MAX = 5, /* route, ip, user, sku, sale */
     HEADERS_MAX = 8
 };
 
 struct question {
-    char memory[8][VALUE_BYTES];
+    char memory[VALUES_MAX + HEADERS_MAX + 1][VALUE_BYTES]; /* one header more, to be refused */
     unsigned used;
     struct fg_limit_request request;
-    struct fg_text header_name, header_value;
+    struct {
+        struct fg_text name, value;
+    } headers[HEADERS_MAX];
+    unsigned header_count;
     json_t *limits;
     char refusing[128]; /* the enforced limit that would refuse; "" none */
     uint64_t wait_ns;
 };
 
 /* at == NULL: not asked. */
-static struct fg_text value_of(struct question *question, const struct fg_http_request *request,
-                               const char *name)
+static struct fg_text value_of(struct question *question, struct fg_text query, const char *name)
 {
     struct fg_buffer scratch = fg_buffer_over(question->memory[question->used], VALUE_BYTES);
     struct fg_text value;
-    if (!fg_http_query_value(fg_http_query(&request->parser), name, &scratch, &value))
+    if (!fg_http_query_value(query, name, &scratch, &value))
         return (struct fg_text){ 0 };
     question->used++;
     return value;
@@ -40,8 +43,28 @@ static struct fg_text value_of(struct question *question, const struct fg_http_r
 static struct fg_text header_of(const void *owner, struct fg_text name)
 {
     const struct question *question = owner;
-    return fg_text_equal_ignoring_case(name, question->header_name) ? question->header_value
-                                                                    : (struct fg_text){ 0 };
+    for (unsigned i = 0; i < question->header_count; i++)
+        if (fg_text_equal_ignoring_case(name, question->headers[i].name))
+            return question->headers[i].value;
+    return (struct fg_text){ 0 };
+}
+
+/* header=NAME:VALUE, as often as it is given; a space after the colon is no part of the value. */
+static bool read_headers(struct question *question, struct fg_text query)
+{
+    while (query.length > 0) {
+        struct fg_text header = value_of(question, fg_text_cut(&query, '&'), "header");
+        if (header.at == NULL)
+            continue;
+        if (question->header_count == HEADERS_MAX)
+            return false;
+        struct fg_text name = fg_text_cut(&header, ':');
+        while (header.length > 0 && header.at[0] == ' ')
+            header = (struct fg_text){ header.at + 1, header.length - 1 };
+        question->headers[question->header_count].name = name;
+        question->headers[question->header_count++].value = header;
+    }
+    return true;
 }
 
 static bool find_route(struct fg_text name, unsigned *route)
@@ -66,16 +89,16 @@ static bool read_address(struct fg_text text, struct fg_limit_request *request)
 static const char *read_question(struct question *question, const struct fg_http_request *request)
 {
     struct fg_limit_request *asked = &question->request;
-    struct fg_text route = value_of(question, request, "route");
-    struct fg_text address = value_of(question, request, "ip");
-    struct fg_text header = value_of(question, request, "header");
-    asked->user = value_of(question, request, "user");
-    asked->sku = value_of(question, request, "sku");
-    asked->sale = value_of(question, request, "sale");
+    struct fg_text query = fg_http_query(&request->parser);
+    struct fg_text route = value_of(question, query, "route");
+    struct fg_text address = value_of(question, query, "ip");
+    asked->user = value_of(question, query, "user");
+    asked->sku = value_of(question, query, "sku");
+    asked->sale = value_of(question, query, "sale");
     asked->header = header_of;
     asked->owner = question;
-    question->header_name = fg_text_cut(&header, ':');
-    question->header_value = header;
+    if (!read_headers(question, query))
+        return "too many header fields; expected at most 8";
     if (!find_route(route.at == NULL ? FG_TEXT("buy") : route, &asked->route))
         return "no such route; expected buy, sale, my_orders or order";
     if (address.at != NULL && !read_address(address, asked))

@@ -28,7 +28,7 @@ static void add_address(struct fg_buffer *key, const uint8_t *address, unsigned 
     uint8_t cut[16] = { 0 };
     for (unsigned i = 0; i < bytes && i * 8 < prefix_bits; i++) {
         uint64_t left = prefix_bits - i * 8;
-        cut[i] = left >= 8 ? address[i] : (uint8_t)(address[i] & (0xff00U >> left));
+        cut[i] = (uint8_t)(address[i] & (left >= 8 ? 0xffU : 0xff00U >> left));
     }
     fg_buffer_add_byte(key, bytes == 4 ? four_kind : six_kind);
     fg_buffer_add_text(key, (struct fg_text){ (const char *)cut, bytes });

@@ -112,6 +112,21 @@ def test_a_refusal_is_explained_and_counted(stage, shopper):
 
 
 @pytest.mark.sanitize
+def test_an_explanation_knows_the_header_fields_it_is_given(stage):
+    gateway = stage.gateway(limits=[
+        {"id": "device", "key": ["header:x-device"], "rate": "1/h"},
+        {"id": "agent", "key": ["header:user-agent"], "rate": "1/h", "missing": "skip"}])
+    told = ctl("explain", "--header", "X-Other: 1", "--header", "X-Device: a b", "--header", "User-Agent:wget",
+               at=[gateway]).stdout
+    assert re.search(r"^device .* header:x-device=a b ", told, re.M), told
+    assert re.search(r"^agent .* header:user-agent=wget ", told, re.M), told
+    nine = [word for i in range(9) for word in ("--header", f"h{i}:v")]
+    assert ctl("explain", *nine, at=[gateway]).returncode == 2
+    query = "&".join(["route=buy&ip=::1&user=ann&sku=1&sale=demo"] + ["header=a:b"] * 9)
+    assert gateway.admin("GET", "/explain?" + query).status == 400
+
+
+@pytest.mark.sanitize
 def test_a_breaker_is_held_open_and_given_back(stage, shopper):
     gateway = stage.gateway()
     stage.sale({"8801": 50})
