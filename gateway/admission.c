@@ -185,13 +185,20 @@ static bool admit(struct admission *admission, struct fg_http_request *request,
 
 /* --- the gate --------------------------------------------------------------------------------------- */
 
+/* Asks the breaker only when it is sure to say no: each request is counted by it once. */
+static bool is_open(struct admission *admission, uint64_t now_ns)
+{
+    return fg_breaker_wait_ns(&admission->breaker, now_ns) > 0 &&
+           !fg_breaker_allows(&admission->breaker, now_ns);
+}
+
 /* Breaker and concurrency limit before the limits: they cost nothing to leave. */
 static bool has_room(struct admission *admission, struct fg_http_request *request,
                      enum admission_needs needs, uint64_t now_ns)
 {
     if (needs == ADMISSION_MEMORY)
         return true;
-    if (fg_breaker_share_ppm(&admission->breaker, now_ns) == 0) {
+    if (is_open(admission, now_ns)) {
         answer_open(admission, request, now_ns);
         return false;
     }

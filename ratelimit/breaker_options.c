@@ -107,6 +107,17 @@ const struct fg_option fg_breaker_option_fields[] = {
         .reloadable = true,
     },
     {
+        .name = "ramp",
+        .type = FG_OPTION_PERCENT_LIST,
+        FIELD(ramp),
+        .default_text = "[1%, 10%, 50%]",
+        .maximum = FG_BREAKER_STEPS,
+        .or_single = true,
+        .help = "the shares of the calls that it then lets try, step by step",
+        .reloadable = true,
+        PLACE(ramp_place),
+    },
+    {
         .name = "mode",
         .type = FG_OPTION_CHOICE,
         FIELD(mode),

@@ -79,7 +79,7 @@ static void what_is_said_is_read(void **state)
     assert_int_equal(
         load("breakers:\n"
              "  - { id: a, guards: ledger, window: 3s, min_calls: 7, error_ratio: 0%,\n"
-             "      slow_ratio: 12.5%, slow_over: 2s, wait: 30s, mode: shadow }\n"
+             "      slow_ratio: 12.5%, slow_over: 2s, wait: 30s, ramp: [5%, 25%], mode: shadow }\n"
              "concurrency: { id: x, algorithm: gradient, max: 90, min: 9, mode: off }\n"),
         FG_OK);
     struct fg_breaker_settings settings = first_breaker();
@@ -89,6 +89,9 @@ static void what_is_said_is_read(void **state)
     assert_int_equal(settings.slow_ratio_ppm, 125000);
     assert_int_equal(settings.slow_over_ns, 2 * FG_SECOND_IN_NS);
     assert_int_equal(settings.wait_ns, 30 * FG_SECOND_IN_NS);
+    assert_int_equal(settings.ramp_steps, 2);
+    assert_int_equal(settings.ramp_ppm[0], 50000);
+    assert_int_equal(settings.ramp_ppm[1], 250000);
     assert_int_equal(settings.mode, FG_MODE_SHADOW);
     struct fg_concurrency_settings limit = fg_concurrency_settings_of(&options.concurrency);
     assert_int_equal(limit.algorithm, FG_CONCURRENCY_GRADIENT);
@@ -123,6 +126,8 @@ static void what_cannot_be_is_refused_at_its_place(void **state)
         { "breakers: [ { id: a, guards: ledger, window: 999ms } ]\n", "x.yaml:1:46: " },
         { "breakers: [ { id: a, guards: ledger, min_calls: 0 } ]\n", "x.yaml:1:49: " },
         { "breakers: [ { guards: ledger } ]\n", "id is missing" },
+        { "breakers: [ { id: a, guards: ledger, ramp: [9%, 9%] } ]\n", "step 2 of the ramp is 9%" },
+        { "breakers: [ { id: a, guards: ledger, ramp: 100% } ]\n", "step 1 of the ramp is 100%" },
         { "concurrency: { algorithm: gradient, max: 8, min: 9 }\n",
           "x.yaml:1:50: min is 9, expected at most max, 8" },
         { "concurrency: { algorithm: vegas }\n", "fixed, gradient" },
