@@ -35,9 +35,7 @@ const struct fg_option fg_breaker_option_fields[] = {
         .name = "id",
         .type = FG_OPTION_STRING,
         FIELD(id),
-        .help = "its name, in metrics and for who forces it; its state outlives a reload as long "
-                "as the id stays",
-        .reloadable = true,
+        .help = "its name, for who looks at it or forces it",
         PLACE(id_place),
         .read = check_id,
         .expected = "1 to 64 of A-Z a-z 0-9 . _ -",
@@ -47,7 +45,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         .type = FG_OPTION_STRING,
         FIELD(guards),
         .help = "what its calls go to; at most one breaker each",
-        .reloadable = true,
         PLACE(guards_place),
     },
     {
@@ -58,7 +55,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         .minimum = FG_SECOND_IN_NS,
         .maximum = 3600 * FG_SECOND_IN_NS,
         .help = "how far back calls are counted",
-        .reloadable = true,
     },
     {
         .name = "min_calls",
@@ -68,7 +64,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         .minimum = 1,
         .maximum = 1000000000,
         .help = "so many calls must be in the window before a ratio means anything",
-        .reloadable = true,
     },
     {
         .name = "error_ratio",
@@ -76,7 +71,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         FIELD(error_ratio_ppm),
         .default_text = "20%",
         .help = "opens when so many of the calls failed; 0%: never for this reason",
-        .reloadable = true,
     },
     {
         .name = "slow_ratio",
@@ -84,7 +78,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         FIELD(slow_ratio_ppm),
         .default_text = "50%",
         .help = "opens when so many of the calls were slow; 0%: never for this reason",
-        .reloadable = true,
     },
     {
         .name = "slow_over",
@@ -94,7 +87,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         .minimum = FG_MS_IN_NS,
         .maximum = 60 * FG_SECOND_IN_NS,
         .help = "a call that takes longer is slow",
-        .reloadable = true,
     },
     {
         .name = "wait",
@@ -104,17 +96,16 @@ const struct fg_option fg_breaker_option_fields[] = {
         .minimum = 10 * FG_MS_IN_NS,
         .maximum = 3600 * FG_SECOND_IN_NS,
         .help = "how long it stays open before it lets some calls try",
-        .reloadable = true,
     },
     {
         .name = "ramp",
         .type = FG_OPTION_PERCENT_LIST,
         FIELD(ramp),
         .default_text = "[1%, 10%, 50%]",
+        .minimum = 1,
         .maximum = FG_BREAKER_STEPS,
+        .help = "the shares of the calls that go then, step by step, before all go again",
         .or_single = true,
-        .help = "the shares of the calls that it then lets try, step by step",
-        .reloadable = true,
         PLACE(ramp_place),
     },
     {
@@ -123,7 +114,6 @@ const struct fg_option fg_breaker_option_fields[] = {
         FIELD(mode),
         .default_text = "enforce",
         .help = "enforce; shadow: its states move and are counted, every call goes; off: nothing",
-        .reloadable = true,
         .choices = fg_mode_words,
     },
     { .name = NULL },
@@ -148,17 +138,16 @@ struct fg_breaker_settings fg_breaker_settings_default(void)
 
 struct fg_breaker_settings fg_breaker_settings_of(const struct fg_breaker_definition *definition)
 {
-    struct fg_breaker_settings settings = fg_breaker_settings_default();
-    settings.window_ns = definition->window_ns;
-    settings.wait_ns = definition->wait_ns;
-    settings.slow_over_ns = definition->slow_over_ns;
-    settings.min_calls = definition->min_calls;
-    settings.error_ratio_ppm = definition->error_ratio_ppm;
-    settings.slow_ratio_ppm = definition->slow_ratio_ppm;
-    settings.mode = (enum fg_mode)definition->mode;
+    struct fg_breaker_settings settings = {
+        .window_ns = definition->window_ns,
+        .wait_ns = definition->wait_ns,
+        .slow_over_ns = definition->slow_over_ns,
+        .min_calls = definition->min_calls,
+        .error_ratio_ppm = definition->error_ratio_ppm,
+        .slow_ratio_ppm = definition->slow_ratio_ppm,
+        .mode = (enum fg_mode)definition->mode,
+    };
     const uint64_t *ramp = definition->ramp.items;
-    if (definition->ramp.count > 0)
-        settings.ramp_steps = 0;
     for (size_t step = 0; step < definition->ramp.count && step < FG_BREAKER_STEPS; step++)
         settings.ramp_ppm[settings.ramp_steps++] = ramp[step];
     return settings;
@@ -205,11 +194,6 @@ static enum fg_result check_against(const struct fg_config_source *source,
                                     const struct fg_breaker_definition *earlier,
                                     struct fg_error *error)
 {
-    if (strcmp(later->id, earlier->id) == 0)
-        return fg_config_error_at(source, later->id_place, error,
-                                  "the id \"%s\" is that of another breaker (line %u), expected "
-                                  "one of its own",
-                                  later->id, earlier->id_place.line);
     if (strcmp(later->guards, earlier->guards) == 0)
         return fg_config_error_at(source, later->guards_place, error,
                                   "\"%s\" has a breaker already (line %u), expected one at most",

@@ -337,16 +337,16 @@ static bool take_lease(struct relay_bucket *bucket, const redisReply *reply)
 
 /* An answer shorter than asked for held all that was pending. */
 static void schedule_claims(const struct relay_consumer *consumer, struct relay_bucket *bucket,
-                            bool asked_pending, size_t entries, uint64_t now_ns)
+                            bool asked_pending, bool is_less, uint64_t now_ns)
 {
     if (!asked_pending)
         return;
-    bucket->wants_pending = entries >= consumer->options->batch;
+    bucket->wants_pending = !is_less;
     bucket->claim_due_ns = now_ns + consumer->options->lease_ns;
 }
 
 static enum fg_result take_entries(struct relay_consumer *consumer, struct relay_bucket *bucket,
-                                   bool asked_pending, uint64_t now_ns,
+                                   bool asked_pending, uint64_t most, uint64_t now_ns,
                                    enum relay_read_outcome *outcome_r, struct relay_batch *batch_r,
                                    struct fg_error *error)
 {
@@ -360,17 +360,20 @@ static enum fg_result take_entries(struct relay_consumer *consumer, struct relay
     const redisReply *entries = reply->element[READ_ENTRIES];
     if (!is_array(entries, 0))
         return unexpected(error, "relay_read", bucket->origin.bucket);
-    schedule_claims(consumer, bucket, asked_pending, entries->elements, now_ns);
+    schedule_claims(consumer, bucket, asked_pending, entries->elements < most, now_ns);
     decode_entries(consumer, bucket, entries, batch_r);
     *outcome_r = entries->elements > 0 ? RELAY_READ_EVENTS : RELAY_READ_NOTHING;
     return FG_OK;
 }
 
 static enum fg_result read_entries(struct relay_consumer *consumer, struct relay_bucket *bucket,
-                                   bool asks_pending, struct fg_error *error)
+                                   bool asks_pending, uint64_t most, struct fg_error *error)
 {
-    const char *words[] = { consumer->group, consumer->owner, consumer->lease_ms, consumer->batch,
+    char count[NUMBER_BYTES];
+    const char *words[] = { consumer->group, consumer->owner, consumer->lease_ms, count,
                             asks_pending ? "1" : "0" };
+    assert(most >= 1 && most <= consumer->options->batch);
+    snprintf(count, sizeof count, "%" PRIu64, most);
     if (!bucket->has_group) {
         enum fg_result result = make_group(consumer, bucket, error);
         if (result != FG_OK)
@@ -381,21 +384,22 @@ static enum fg_result read_entries(struct relay_consumer *consumer, struct relay
 }
 
 enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay_bucket *bucket,
-                                   uint64_t now_ns, enum relay_read_outcome *outcome_r,
-                                   struct relay_batch *batch_r, struct fg_error *error)
+                                   uint64_t most, uint64_t now_ns,
+                                   enum relay_read_outcome *outcome_r, struct relay_batch *batch_r,
+                                   struct fg_error *error)
 {
     bool asks_pending =
         bucket->token == 0 || bucket->wants_pending || now_ns >= bucket->claim_due_ns;
     *batch_r = (struct relay_batch){ .events = NULL };
-    enum fg_result result = read_entries(consumer, bucket, asks_pending, error);
+    enum fg_result result = read_entries(consumer, bucket, asks_pending, most, error);
     if (result == FG_INVALID && says(error, "NOGROUP") && bucket->has_group) {
         /* Somebody took the group away. Made anew it begins at 0: the sink knows what it has. */
         bucket->has_group = false;
-        result = read_entries(consumer, bucket, asks_pending, error);
+        result = read_entries(consumer, bucket, asks_pending, most, error);
     }
     if (result != FG_OK)
         return result;
-    return take_entries(consumer, bucket, asks_pending, now_ns, outcome_r, batch_r, error);
+    return take_entries(consumer, bucket, asks_pending, most, now_ns, outcome_r, batch_r, error);
 }
 
 enum fg_result relay_consumer_acknowledge(struct relay_consumer *consumer,

@@ -75,11 +75,11 @@ enum fg_result relay_consumer_refresh(struct relay_consumer *consumer,
                                       struct relay_bucket **buckets_at, size_t *count_at,
                                       struct fg_error *error) FG_MUST_CHECK;
 
-/* Wins or renews the lease and reads up to the options' batch. FG_INVALID: the bucket's ledger is not what it
- * should be (missing, of another type); a person must look. */
+/* Wins or renews the lease and reads up to `most` events, which is 1 to the options' batch. FG_INVALID: the
+ * bucket's ledger is not what it should be (missing, of another type); a person must look. */
 enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay_bucket *bucket,
-                                   uint64_t now_ns, enum relay_read_outcome *outcome_r,
-                                   struct relay_batch *batch_r,
+                                   uint64_t most, uint64_t now_ns,
+                                   enum relay_read_outcome *outcome_r, struct relay_batch *batch_r,
                                    struct fg_error *error) FG_MUST_CHECK;
 /* Acknowledges the first `count` events of the batch. FG_REFUSED: the lease is another's by now. */
 enum fg_result relay_consumer_acknowledge(struct relay_consumer *consumer,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "breaker_json.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
 #include "flashgate/http/router.h"
@@ -32,7 +33,7 @@ enum {
     CONNECTIONS = 64, /* of each server */
     REQUESTS = 32,
     HEADER_BYTES = 8192,
-    BODY_BYTES = 1024, /* nothing here reads one */
+    BODY_BYTES = 1024,
     LISTEN_BACKLOG = 64,
     AUDITS_WAITING = 8,
     ADMIN_RETRY_MS = 1000,
@@ -158,6 +159,71 @@ static void get_status(struct fg_http_request *request, const struct fg_route_ma
     free(memory);
 }
 
+/* --- breakers --------------------------------------------------------------------------------------- */
+
+static void add_breaker(struct fg_buffer *out, const struct relay_delivery *delivery)
+{
+    fg_breaker_add_json(out, relay_delivery_breaker_id(delivery), relay_delivery_sink_id(delivery),
+                        relay_delivery_forced(delivery), relay_delivery_breaker(delivery),
+                        fg_clock_steady_ns());
+}
+
+static void get_breakers(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    enum {
+        BREAKER_BYTES = 1024 /* two ids and sixteen numbers */
+    };
+    struct relay_control *control = control_of(request);
+    char memory[RELAY_SINKS_MAX * BREAKER_BYTES];
+    struct fg_buffer out = fg_buffer_over(memory, sizeof memory);
+    (void)match;
+    fg_buffer_add_string(&out, "{\"breakers\":[");
+    for (size_t index = 0; index < control->delivery_count; index++) {
+        if (index > 0)
+            fg_buffer_add_byte(&out, ',');
+        add_breaker(&out, control->deliveries[index]);
+    }
+    fg_buffer_add_string(&out, "]}\n");
+    assert(!out.overflowed);
+    answer(request, 200, json_type, fg_buffer_text(&out));
+}
+
+static struct relay_delivery *find_breaker(const struct relay_control *control, struct fg_text id)
+{
+    for (size_t index = 0; index < control->delivery_count; index++)
+        if (fg_text_equal(id, fg_text_of(relay_delivery_breaker_id(control->deliveries[index]))))
+            return control->deliveries[index];
+    return NULL;
+}
+
+static bool is_off(const struct relay_delivery *delivery)
+{
+    return atomic_load(&relay_delivery_breaker(delivery)->mode) == FG_MODE_OFF;
+}
+
+/* Answered with all breakers, as they were just before the thread came to it. */
+static void force_breaker(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    struct relay_delivery *delivery = find_breaker(control_of(request), match->parameters[0]);
+    enum fg_breaker_force force;
+    if (delivery == NULL) {
+        fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no such breaker"));
+    } else if (!fg_breaker_read_force(fg_http_body(&request->parser), &force)) {
+        fg_http_refuse(
+            request, FG_PROBLEM_BAD_REQUEST, 0,
+            FG_TEXT("expected {\"to\":\"open\"}, or closed, observe or automatic instead of open"));
+    } else if (is_off(delivery)) {
+        fg_http_refuse(request, FG_PROBLEM_CONFLICT, 0,
+                       FG_TEXT("the breaker is off; its mode is in the config"));
+    } else {
+        fg_log(FG_LOG_WARN, "breaker_forced",
+               FG_STRING_FIELD("breaker", relay_delivery_breaker_id(delivery)),
+               FG_STRING_FIELD("to", fg_breaker_force_words[force]));
+        relay_delivery_force(delivery, force);
+        get_breakers(request, match);
+    }
+}
+
 /* --- audits ----------------------------------------------------------------------------------------- */
 
 /* Answered when the audit is done; those who ask meanwhile get the same result. */
@@ -222,6 +288,8 @@ static const struct fg_route metrics_routes[] = {
 static const struct fg_route admin_routes[] = {
     { FG_HTTP_GET, "/admin/v1/status", get_status, "status" },
     { FG_HTTP_GET, "/admin/v1/audit", get_audit, "audit" },
+    { FG_HTTP_GET, "/admin/v1/breakers", get_breakers, "breakers" },
+    { FG_HTTP_POST, "/admin/v1/breakers/{id}/force", force_breaker, "breaker_force" },
     { FG_HTTP_GET, "/metrics", get_metrics, "metrics" },
     { FG_HTTP_GET, "/healthz", get_healthz, "healthz" },
     { FG_HTTP_GET, "/readyz", get_readyz, "readyz" },

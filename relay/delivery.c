@@ -16,6 +16,8 @@
  *                            link lost: connecting,        ▼                      │
  *                            after a rest ◄──────── acknowledging ────────────────┘
  *
+ *  breaker: while it is open, opening and choosing rest, and come back to themselves; half-open, what is read
+ *  is a share of a batch
  *  stop: seen in opening, connecting, choosing and resting ──► releasing ──► stopped
  *
  * Invariant: an entry is acknowledged only between a commit that returned FG_OK and the next read. Wherever
@@ -48,6 +50,7 @@ enum {
     STOPPED_LOOK_MS = 10000, /* a stopped bucket is tried again: a person may have mended it */
     RELEASE_MS = 1000,       /* for giving all leases back */
     LEASES_A_PERIOD = 3,     /* looks at a bucket in one lease, at least */
+    ALL_PPM = 1000000
 };
 
 #define PAUSE_LEAST_NS FG_MS_IN_NS
@@ -111,11 +114,17 @@ struct relay_delivery {
     uint64_t link_rest_ns, sink_rest_ns; /* the last rest after a failure; 0: there was none */
     enum state after_rest;
     struct fg_error error;
+    const char *breaker_id;
+    struct fg_breaker breaker;           /* its view is anybody's */
+    struct fg_breaker_view breaker_told; /* what the metrics know */
+    uint64_t most;                       /* events in the next batch */
+
+    _Atomic int force; /* enum fg_breaker_force: what was asked for */
 
     pthread_t thread;
-    pthread_mutex_t lock; /* for is_stopping */
-    pthread_cond_t stop_said;
-    bool is_stopping;
+    pthread_mutex_t lock; /* for is_stopping, is_roused */
+    pthread_cond_t roused;
+    bool is_stopping, is_roused;
     atomic_bool is_finished;
 };
 
@@ -180,6 +189,94 @@ static void expect_pending(struct relay_delivery *delivery)
     }
 }
 
+/* --- the breaker ------------------------------------------------------------------------------------ */
+
+static uint64_t shown(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void count_more(struct relay_delivery *delivery, enum relay_metric metric, unsigned second,
+                       const _Atomic uint64_t *now, _Atomic uint64_t *told)
+{
+    uint64_t more = shown(now) - shown(told);
+    if (more == 0)
+        return;
+    fg_metrics_add(delivery->settings.metrics, metric,
+                   relay_metrics_pair(metric, delivery->settings.metrics_value, second), more);
+    atomic_store_explicit(told, shown(now), memory_order_relaxed);
+}
+
+static void tell_breaker_state(struct relay_delivery *delivery)
+{
+    for (unsigned state = 0; state < FG_BREAKER_STATES; state++)
+        fg_metrics_set(
+            delivery->settings.metrics, RELAY_BREAKER_STATE,
+            relay_metrics_pair(RELAY_BREAKER_STATE, delivery->settings.metrics_value, state),
+            state == delivery->breaker.state);
+}
+
+static void tell_breaker(struct relay_delivery *delivery)
+{
+    struct fg_breaker_view *now = &delivery->breaker.view, *told = &delivery->breaker_told;
+    const struct {
+        _Atomic uint64_t *now, *told;
+    } calls[RELAY_BREAKER_CALL_COUNT] = {
+        [RELAY_BREAKER_GOOD] = { &now->good, &told->good },
+        [RELAY_BREAKER_ERROR] = { &now->error, &told->error },
+        [RELAY_BREAKER_SLOW] = { &now->slow, &told->slow },
+        [RELAY_BREAKER_REFUSED] = { &now->refused, &told->refused },
+        [RELAY_BREAKER_WOULD_REFUSE] = { &now->would_refuse, &told->would_refuse },
+    };
+    for (unsigned call = 0; call < RELAY_BREAKER_CALL_COUNT; call++)
+        count_more(delivery, RELAY_BREAKER_CALLS, call, calls[call].now, calls[call].told);
+    for (unsigned state = 0; state < FG_BREAKER_STATES; state++)
+        count_more(delivery, RELAY_BREAKER_TRANSITIONS, state, &now->entered[state],
+                   &told->entered[state]);
+    if (shown(&told->state) == shown(&now->state))
+        return;
+    atomic_store_explicit(&told->state, shown(&now->state), memory_order_relaxed);
+    tell_breaker_state(delivery);
+    fg_log(delivery->breaker.state == FG_BREAKER_OPEN ? FG_LOG_WARN : FG_LOG_INFO, "breaker_moved",
+           FG_STRING_FIELD("sink", delivery->settings.sink->id),
+           FG_STRING_FIELD("breaker", delivery->breaker_id),
+           FG_STRING_FIELD("to", fg_breaker_state_words[delivery->breaker.state]));
+}
+
+static void obey_force(struct relay_delivery *delivery, uint64_t now_ns)
+{
+    enum fg_breaker_force force = relay_delivery_forced(delivery);
+    if (force != delivery->breaker.force)
+        fg_breaker_force(&delivery->breaker, force, now_ns);
+}
+
+/* How many events the next attempt may bring to the sink; 0: there may be none. */
+static uint64_t most_allowed(struct relay_delivery *delivery, uint64_t now_ns)
+{
+    uint64_t share_ppm = fg_breaker_share_ppm(&delivery->breaker, now_ns);
+    uint64_t most = delivery->settings.options->batch * share_ppm / ALL_PPM;
+    tell_breaker(delivery);
+    return most == 0 && share_ppm > 0 ? 1 : most;
+}
+
+static void tell_of_attempt(struct relay_delivery *delivery, enum fg_breaker_result result,
+                            uint64_t started_ns)
+{
+    uint64_t now_ns = fg_clock_steady_ns();
+    fg_breaker_tell(&delivery->breaker, result, 1, started_ns, now_ns - started_ns, now_ns);
+    tell_breaker(delivery);
+}
+
+/* Until the breaker lets something go, or there is something else to do. Being given back rouses. */
+static enum state rest_for_breaker(struct relay_delivery *delivery, uint64_t now_ns,
+                                   uint64_t until_ns, enum state again)
+{
+    uint64_t wait_ns = fg_breaker_wait_ns(&delivery->breaker, now_ns);
+    delivery->rest_until_ns = until_ns < now_ns + wait_ns ? until_ns : now_ns + wait_ns;
+    delivery->after_rest = again;
+    return RESTING;
+}
+
 /* --- what can be lost ------------------------------------------------------------------------------- */
 
 static void tell_leases(struct relay_delivery *delivery)
@@ -217,8 +314,9 @@ static enum state link_lost(struct relay_delivery *delivery)
 }
 
 /* The sink is closed, so that the next attempt meets whatever is there then. */
-static enum state sink_lost(struct relay_delivery *delivery)
+static enum state sink_lost(struct relay_delivery *delivery, uint64_t started_ns)
 {
+    tell_of_attempt(delivery, FG_CALL_ERROR, started_ns);
     if (delivery->sink_rest_ns == 0)
         fg_log(FG_LOG_ERROR, "sink_away", FG_STRING_FIELD("sink", delivery->settings.sink->id),
                FG_STRING_FIELD("reason", delivery->error.text));
@@ -436,17 +534,21 @@ static enum fg_result measure_backlog(struct relay_delivery *delivery, uint64_t 
 
 static enum state step_opening(struct relay_delivery *delivery)
 {
+    uint64_t now_ns = fg_clock_steady_ns();
     if (is_stopping(delivery))
         return RELEASING;
+    obey_force(delivery, now_ns);
     /* While the sink is away its backlog grows, and that is worth seeing. */
-    if (measure_backlog(delivery, fg_clock_steady_ns()) != FG_OK) {
+    if (measure_backlog(delivery, now_ns) != FG_OK) {
         link_lost(delivery);
         delivery->after_rest = OPENING;
         return RESTING;
     }
+    if (most_allowed(delivery, now_ns) == 0)
+        return rest_for_breaker(delivery, now_ns, now_ns + BACKLOG_MS * FG_MS_IN_NS, OPENING);
     if (delivery->calls->open(delivery->settings.sink->path, &delivery->sink, &delivery->error) !=
         FG_OK)
-        return sink_lost(delivery);
+        return sink_lost(delivery, now_ns);
     if (!delivery->must_prove_sink)
         tell_sink_up(delivery);
     return relay_consumer_is_connected(delivery->consumer) ? CHOOSING : CONNECTING;
@@ -472,16 +574,22 @@ static enum state step_choosing(struct relay_delivery *delivery)
     uint64_t now_ns = fg_clock_steady_ns();
     if (is_stopping(delivery))
         return RELEASING;
+    obey_force(delivery, now_ns);
     enum fg_result result = refresh_catalogue(delivery, now_ns);
     if (result == FG_OK)
         result = measure_backlog(delivery, now_ns);
     if (result != FG_OK)
         return link_lost(delivery);
-    uint64_t until_ns = delivery->catalogue_due_ns;
+    uint64_t first_due_ns = UINT64_MAX, until_ns = delivery->catalogue_due_ns;
     if (delivery->backlog_due_ns < until_ns)
         until_ns = delivery->backlog_due_ns;
-    if (find_due(delivery, now_ns, &until_ns))
-        return READING;
+    if (find_due(delivery, now_ns, &first_due_ns)) {
+        delivery->most = most_allowed(delivery, now_ns);
+        return delivery->most > 0 ? READING
+                                  : rest_for_breaker(delivery, now_ns, until_ns, CHOOSING);
+    }
+    if (first_due_ns < until_ns)
+        until_ns = first_due_ns;
     if (delivery->must_prove_sink) /* nothing is left to be written that could prove it */
         tell_sink_up(delivery);
     delivery->rest_until_ns = until_ns;
@@ -525,8 +633,8 @@ static enum state step_reading(struct relay_delivery *delivery)
     enum relay_read_outcome outcome = RELAY_READ_NOTHING;
     uint64_t token_before = bucket->token;
     uint64_t now_ns = fg_clock_steady_ns();
-    enum fg_result result = relay_consumer_read(delivery->consumer, bucket, now_ns, &outcome,
-                                                &delivery->batch, &delivery->error);
+    enum fg_result result = relay_consumer_read(delivery->consumer, bucket, delivery->most, now_ns,
+                                                &outcome, &delivery->batch, &delivery->error);
     if (is_link_error(result))
         return link_lost(delivery);
     delivery->link_rest_ns = 0;
@@ -579,7 +687,8 @@ static enum state step_writing(struct relay_delivery *delivery)
     if (result == FG_REFUSED)
         return lease_lost(delivery);
     if (result != FG_OK)
-        return sink_lost(delivery);
+        return sink_lost(delivery, started_ns);
+    tell_of_attempt(delivery, FG_CALL_GOOD, started_ns);
     if (delivery->must_prove_sink)
         tell_sink_up(delivery);
     fg_metrics_observe(delivery->settings.metrics, RELAY_COMMIT_SECONDS,
@@ -620,10 +729,11 @@ static enum state step_resting(struct relay_delivery *delivery)
         .tv_nsec = (long)(delivery->rest_until_ns % FG_SECOND_IN_NS),
     };
     pthread_mutex_lock(&delivery->lock);
-    while (!delivery->is_stopping &&
-           pthread_cond_timedwait(&delivery->stop_said, &delivery->lock, &until) == 0)
+    while (!delivery->is_stopping && !delivery->is_roused &&
+           pthread_cond_timedwait(&delivery->roused, &delivery->lock, &until) == 0)
         ;
     bool stopping = delivery->is_stopping;
+    delivery->is_roused = false;
     pthread_mutex_unlock(&delivery->lock);
     return stopping ? RELEASING : delivery->after_rest;
 }
@@ -682,21 +792,30 @@ static int start_thread(struct relay_delivery *delivery)
     return failure;
 }
 
-static void init_stop(struct relay_delivery *delivery)
+static void init_lock(struct relay_delivery *delivery)
 {
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&delivery->stop_said, &steady);
+    pthread_cond_init(&delivery->roused, &steady);
     pthread_condattr_destroy(&steady);
     pthread_mutex_init(&delivery->lock, NULL);
+}
+
+static void init_breaker(struct relay_delivery *delivery)
+{
+    struct relay_breaker_options breaker =
+        relay_options_breaker(delivery->settings.options, delivery->settings.sink);
+    delivery->breaker_id = breaker.id;
+    fg_breaker_init(&delivery->breaker, &breaker.settings, fg_clock_steady_ns());
+    tell_breaker_state(delivery);
 }
 
 static void free_memory(struct relay_delivery *delivery)
 {
     relay_consumer_free(&delivery->consumer);
     relay_status_close(&delivery->status);
-    pthread_cond_destroy(&delivery->stop_said);
+    pthread_cond_destroy(&delivery->roused);
     pthread_mutex_destroy(&delivery->lock);
     free(delivery->buckets);
     free(delivery->schedules);
@@ -713,7 +832,8 @@ enum fg_result relay_delivery_start(const struct relay_delivery_settings *settin
     delivery->settings = *settings;
     delivery->calls = relay_sinks[settings->sink->type];
     relay_status_init(&delivery->status, settings->sink->id, delivery->calls->type);
-    init_stop(delivery);
+    init_lock(delivery);
+    init_breaker(delivery);
     delivery->state = OPENING;
     delivery->consumer = relay_consumer_new(settings->options, settings->sink->id, settings->owner);
     if (delivery->consumer == NULL || start_thread(delivery) != 0) {
@@ -729,7 +849,7 @@ void relay_delivery_stop(struct relay_delivery *delivery)
 {
     pthread_mutex_lock(&delivery->lock);
     delivery->is_stopping = true;
-    pthread_cond_signal(&delivery->stop_said);
+    pthread_cond_signal(&delivery->roused);
     pthread_mutex_unlock(&delivery->lock);
 }
 
@@ -751,4 +871,33 @@ void relay_delivery_free(struct relay_delivery **delivery_at)
 struct relay_status *relay_delivery_status(struct relay_delivery *delivery)
 {
     return &delivery->status;
+}
+
+const char *relay_delivery_breaker_id(const struct relay_delivery *delivery)
+{
+    return delivery->breaker_id;
+}
+
+const char *relay_delivery_sink_id(const struct relay_delivery *delivery)
+{
+    return delivery->settings.sink->id;
+}
+
+const struct fg_breaker_view *relay_delivery_breaker(const struct relay_delivery *delivery)
+{
+    return &delivery->breaker.view;
+}
+
+enum fg_breaker_force relay_delivery_forced(const struct relay_delivery *delivery)
+{
+    return (enum fg_breaker_force)atomic_load(&delivery->force);
+}
+
+void relay_delivery_force(struct relay_delivery *delivery, enum fg_breaker_force force)
+{
+    atomic_store(&delivery->force, (int)force);
+    pthread_mutex_lock(&delivery->lock);
+    delivery->is_roused = true;
+    pthread_cond_signal(&delivery->roused);
+    pthread_mutex_unlock(&delivery->lock);
 }

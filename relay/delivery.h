@@ -2,7 +2,8 @@
  * them. What it says of itself goes to its status board and its block of metrics.
  *
  * Redis or the sink being away is not an end: it waits, with growing pauses, and goes on. Nothing is
- * acknowledged before it is committed. */
+ * acknowledged before it is committed. Attempts at the sink go through a breaker: while it is open, nothing is read
+ * or written, leases run out for others to take, and the ledger keeps everything. */
 #ifndef FLASHGATE_RELAY_DELIVERY_H
 #define FLASHGATE_RELAY_DELIVERY_H
 
@@ -11,6 +12,7 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
 #include "flashgate/base/metrics.h"
+#include "flashgate/ratelimit/breaker.h"
 #include "relay_options.h"
 #include "status.h"
 
@@ -37,5 +39,13 @@ bool relay_delivery_is_finished(const struct relay_delivery *delivery); /* any t
 void relay_delivery_free(struct relay_delivery **delivery);
 
 struct relay_status *relay_delivery_status(struct relay_delivery *delivery);
+
+/* --- its breaker; any thread ------------------------------------------------------------------------ */
+const char *relay_delivery_breaker_id(const struct relay_delivery *delivery);
+const char *relay_delivery_sink_id(const struct relay_delivery *delivery);
+const struct fg_breaker_view *relay_delivery_breaker(const struct relay_delivery *delivery);
+/* Takes effect when the thread comes to it: at once, or after the batch in hand. */
+void relay_delivery_force(struct relay_delivery *delivery, enum fg_breaker_force force);
+enum fg_breaker_force relay_delivery_forced(const struct relay_delivery *delivery);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flashgate/base/attributes.h"
+#include "flashgate/ratelimit/breaker.h"
 
 enum {
     PAGE_BYTES = 16 << 10,
@@ -20,6 +21,15 @@ static const char *const failures[] = {
     [RELAY_FAILURE_LEASE_LOST] = "lease_lost",
     [RELAY_FAILURE_LEDGER] = "ledger",
     [RELAY_FAILURE_COUNT] = NULL,
+};
+
+static const char *const breaker_calls[] = {
+    [RELAY_BREAKER_GOOD] = "good",
+    [RELAY_BREAKER_ERROR] = "error",
+    [RELAY_BREAKER_SLOW] = "slow",
+    [RELAY_BREAKER_REFUSED] = "refused",
+    [RELAY_BREAKER_WOULD_REFUSE] = "would_refuse",
+    [RELAY_BREAKER_CALL_COUNT] = NULL,
 };
 
 /* Rows with the label `sink` get their values from the config. */
@@ -60,6 +70,16 @@ static const struct fg_metric families[RELAY_METRIC_COUNT] = {
                             "Buckets whose lease this relay holds.", sink_label, NULL },
     [RELAY_FAILURES] = { "flashgate_relay_failures_total", FG_COUNTER,
                          "What went wrong and was tried again, by kind.", "kind", failures },
+    [RELAY_BREAKER_STATE] = { "flashgate_relay_breaker_state", FG_GAUGE,
+                              "1 for the state the sink's breaker is in.", sink_label, NULL,
+                              "state", fg_breaker_state_words },
+    [RELAY_BREAKER_TRANSITIONS] = { "flashgate_relay_breaker_transitions_total", FG_COUNTER,
+                                    "How often the sink's breaker entered a state.", sink_label,
+                                    NULL, "state", fg_breaker_state_words },
+    [RELAY_BREAKER_CALLS] = { "flashgate_relay_breaker_calls_total", FG_COUNTER,
+                              "Attempts to write to the sink, by result; refused ones were not "
+                              "made.",
+                              sink_label, NULL, "result", breaker_calls },
 };
 
 struct relay_metrics {
@@ -120,6 +140,11 @@ void relay_metrics_free(struct relay_metrics **metrics_at)
     fg_metrics_layout_free(&metrics->layout);
     free(metrics->page);
     free(metrics);
+}
+
+unsigned relay_metrics_pair(enum relay_metric metric, unsigned sink, unsigned second)
+{
+    return fg_metrics_pair(&families[metric], sink, second);
 }
 
 struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index)

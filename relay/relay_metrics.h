@@ -25,6 +25,9 @@ enum relay_metric {
     RELAY_BUCKETS_STOPPED,
     RELAY_LEASES_HELD,
     RELAY_FAILURES,
+    RELAY_BREAKER_STATE,
+    RELAY_BREAKER_TRANSITIONS,
+    RELAY_BREAKER_CALLS,
     RELAY_METRIC_COUNT
 };
 
@@ -36,11 +39,22 @@ enum relay_failure { /* label values of RELAY_FAILURES */
     RELAY_FAILURE_COUNT
 };
 
+enum relay_breaker_call { /* second label values of RELAY_BREAKER_CALLS */
+    RELAY_BREAKER_GOOD,
+    RELAY_BREAKER_ERROR,
+    RELAY_BREAKER_SLOW,
+    RELAY_BREAKER_REFUSED,
+    RELAY_BREAKER_WOULD_REFUSE,
+    RELAY_BREAKER_CALL_COUNT
+};
+
 struct relay_metrics;
 
 /* NULL without memory. `options` must outlive it. */
 struct relay_metrics *relay_metrics_new(const struct relay_options *options);
 void relay_metrics_free(struct relay_metrics **metrics);
+/* The cell of a family with two labels, the first of which is the sink. */
+unsigned relay_metrics_pair(enum relay_metric metric, unsigned sink, unsigned second);
 /* The block that sink `index`'s thread writes; belongs to `metrics`. */
 struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index);
 void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready); /* control thread */

@@ -182,6 +182,18 @@ static const struct fg_option options_table[] = {
         .unique = "id", /* sinks of one id would share a consumer group */
     },
     {
+        .name = "breakers",
+        .type = FG_OPTION_MAP_LIST,
+        FIELD(breakers),
+        .maximum = RELAY_SINKS_MAX,
+        .help = "each guards a sink, by its id; a sink that none guards has one with its own id, "
+                "min_calls 3 and slow_over 5s; to have none: mode off",
+        .optional = true,
+        .fields = fg_breaker_option_fields,
+        .element_bytes = sizeof(struct fg_breaker_definition),
+        .unique = "id",
+    },
+    {
         .name = "lease",
         .type = FG_OPTION_DURATION,
         FIELD(lease_ns),
@@ -238,6 +250,40 @@ static enum fg_result check_paths(const struct fg_config_source *source,
     return FG_OK;
 }
 
+static const struct fg_breaker_definition *breaker_at(const struct relay_options *options,
+                                                      size_t index)
+{
+    return (const struct fg_breaker_definition *)options->breakers.items + index;
+}
+
+/* An id of a sink is that of its own breaker, or of no breaker: people know a breaker by its id alone. */
+static enum fg_result check_breaker_ids(const struct fg_config_source *source,
+                                        const struct relay_options *options, const char **sink_ids,
+                                        struct fg_error *error)
+{
+    for (size_t index = 0; index < options->breakers.count; index++) {
+        const struct fg_breaker_definition *breaker = breaker_at(options, index);
+        for (const char **sink_id = sink_ids; *sink_id != NULL; sink_id++)
+            if (strcmp(breaker->id, *sink_id) == 0 && strcmp(breaker->guards, *sink_id) != 0)
+                return fg_config_error_at(source, breaker->id_place, error,
+                                          "the id \"%s\" is that of a sink which this breaker does "
+                                          "not guard, expected another",
+                                          breaker->id);
+    }
+    return FG_OK;
+}
+
+static enum fg_result check_breakers(const struct fg_config_source *source,
+                                     const struct relay_options *options, struct fg_error *error)
+{
+    const char *sink_ids[RELAY_SINKS_MAX + 1] = { NULL };
+    for (size_t index = 0; index < options->sinks.count; index++)
+        sink_ids[index] = relay_options_sink(options, index)->id;
+    enum fg_result result =
+        fg_breaker_definitions_check(source, &options->breakers, sink_ids, error);
+    return result == FG_OK ? check_breaker_ids(source, options, sink_ids, error) : result;
+}
+
 /* The embedded Redis has no address of its own to state: it is where the gateway puts it. */
 static enum fg_result settle_redis(const struct fg_config_source *source,
                                    struct relay_options *options, struct fg_error *error)
@@ -267,6 +313,8 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
     result = settle_redis(source, options, error);
     if (result == FG_OK)
         result = check_paths(source, options, error);
+    if (result == FG_OK)
+        result = check_breakers(source, options, error);
     fg_config_source_free(&source);
     if (result != FG_OK)
         relay_options_free(options);
@@ -288,4 +336,24 @@ const struct relay_sink_options *relay_options_sink(const struct relay_options *
 {
     assert(index < options->sinks.count);
     return (const struct relay_sink_options *)options->sinks.items + index;
+}
+
+/* A sink gets few calls, each of many events; and one that is only slow is not helped by fewer of them. */
+static struct fg_breaker_settings settings_for_sinks(void)
+{
+    struct fg_breaker_settings settings = fg_breaker_settings_default();
+    settings.min_calls = 3;
+    settings.slow_over_ns = 5 * FG_SECOND_IN_NS;
+    return settings;
+}
+
+struct relay_breaker_options relay_options_breaker(const struct relay_options *options,
+                                                   const struct relay_sink_options *sink)
+{
+    for (size_t index = 0; index < options->breakers.count; index++) {
+        const struct fg_breaker_definition *breaker = breaker_at(options, index);
+        if (strcmp(breaker->guards, sink->id) == 0)
+            return (struct relay_breaker_options){ breaker->id, fg_breaker_settings_of(breaker) };
+    }
+    return (struct relay_breaker_options){ sink->id, settings_for_sinks() };
 }

@@ -11,6 +11,7 @@
 #include "flashgate/base/config.h"
 #include "flashgate/base/error.h"
 #include "flashgate/inventory/redis.h"
+#include "flashgate/ratelimit/breaker_options.h"
 
 enum {
     RELAY_SINKS_MAX = 16,
@@ -28,7 +29,8 @@ struct relay_options {
     char *state_dir;
     struct fg_redis_settings redis; /* settled: its address is always set */
     char *metrics_address;
-    struct fg_config_list sinks; /* of struct relay_sink_options */
+    struct fg_config_list sinks;    /* of struct relay_sink_options */
+    struct fg_config_list breakers; /* of struct fg_breaker_definition; guards: a sink's id */
     uint64_t lease_ns;
     uint64_t poll_ns;
     uint64_t batch;
@@ -43,5 +45,13 @@ void relay_options_free(struct relay_options *options);
 void relay_options_print(FILE *out);
 const struct relay_sink_options *relay_options_sink(const struct relay_options *options,
                                                     size_t index);
+
+/* Each sink has one: what `breakers` says of it, else one with the sink's id. */
+struct relay_breaker_options {
+    const char *id;
+    struct fg_breaker_settings settings;
+};
+struct relay_breaker_options relay_options_breaker(const struct relay_options *options,
+                                                   const struct relay_sink_options *sink);
 
 #endif

@@ -23,7 +23,8 @@ static const struct fg_option table[] = {
       .maximum = 16,
       .optional = true,
       .fields = fg_breaker_option_fields,
-      .element_bytes = sizeof(struct fg_breaker_definition) },
+      .element_bytes = sizeof(struct fg_breaker_definition),
+      .unique = "id" },
     { .name = "concurrency",
       .type = FG_OPTION_MAP,
       .default_text = "",
@@ -79,7 +80,8 @@ static void what_is_said_is_read(void **state)
     assert_int_equal(
         load("breakers:\n"
              "  - { id: a, guards: ledger, window: 3s, min_calls: 7, error_ratio: 0%,\n"
-             "      slow_ratio: 12.5%, slow_over: 2s, wait: 30s, ramp: [5%, 25%], mode: shadow }\n"
+             "      slow_ratio: 12.5%, slow_over: 2s, wait: 30s, mode: shadow,\n"
+             "      ramp: [ 0.5%, 2%, 10%, 99% ] }\n"
              "concurrency: { id: x, algorithm: gradient, max: 90, min: 9, mode: off }\n"),
         FG_OK);
     struct fg_breaker_settings settings = first_breaker();
@@ -89,10 +91,10 @@ static void what_is_said_is_read(void **state)
     assert_int_equal(settings.slow_ratio_ppm, 125000);
     assert_int_equal(settings.slow_over_ns, 2 * FG_SECOND_IN_NS);
     assert_int_equal(settings.wait_ns, 30 * FG_SECOND_IN_NS);
-    assert_int_equal(settings.ramp_steps, 2);
-    assert_int_equal(settings.ramp_ppm[0], 50000);
-    assert_int_equal(settings.ramp_ppm[1], 250000);
     assert_int_equal(settings.mode, FG_MODE_SHADOW);
+    assert_int_equal(settings.ramp_steps, 4);
+    assert_int_equal(settings.ramp_ppm[0], 5000);
+    assert_int_equal(settings.ramp_ppm[3], 990000);
     struct fg_concurrency_settings limit = fg_concurrency_settings_of(&options.concurrency);
     assert_int_equal(limit.algorithm, FG_CONCURRENCY_GRADIENT);
     assert_int_equal(limit.least, 9);
@@ -120,13 +122,21 @@ static void what_cannot_be_is_refused_at_its_place(void **state)
         { "breakers: [ { id: a, guards: leger } ]\n", "did you mean \"ledger\"?" },
         { "breakers: [ { id: a, guards: moon } ]\n", "x.yaml:1:30: there is no \"moon\"" },
         { "breakers: [ { id: a, guards: ledger },\n  { id: a, guards: inventory } ]\n",
-          "x.yaml:2:9: the id \"a\" is that of another breaker (line 1)" },
+          "x.yaml:2:9: " },
         { "breakers: [ { id: a, guards: ledger },\n  { id: b, guards: ledger } ]\n",
           "x.yaml:2:20: \"ledger\" has a breaker already (line 1)" },
         { "breakers: [ { id: a, guards: ledger, window: 999ms } ]\n", "x.yaml:1:46: " },
         { "breakers: [ { id: a, guards: ledger, min_calls: 0 } ]\n", "x.yaml:1:49: " },
         { "breakers: [ { guards: ledger } ]\n", "id is missing" },
-        { "breakers: [ { id: a, guards: ledger, ramp: [9%, 9%] } ]\n", "step 2 of the ramp is 9%" },
+        { "breakers: [ { id: a, guards: ledger, ramp: [ 2%, 2% ] } ]\n",
+          "step 2 of the ramp is 2%, expected shares that rise" },
+        { "breakers: [ { id: a, guards: ledger, ramp: [ 0%, 2% ] } ]\n",
+          "step 1 of the ramp is 0%" },
+        { "breakers: [ { id: a, guards: ledger, ramp: [ 2%, 100% ] } ]\n",
+          "x.yaml:1:44: step 2 of the ramp is 100%" },
+        { "breakers: [ { id: a, guards: ledger, ramp: [] } ]\n", "x.yaml:1:44: " },
+        { "breakers: [ { id: a, guards: ledger, ramp: [1%,2%,3%,4%,5%,6%,7%,8%,9%] } ]\n",
+          "x.yaml:1:" },
         { "breakers: [ { id: a, guards: ledger, ramp: 100% } ]\n", "step 1 of the ramp is 100%" },
         { "concurrency: { algorithm: gradient, max: 8, min: 9 }\n",
           "x.yaml:1:50: min is 9, expected at most max, 8" },

@@ -64,6 +64,41 @@ static void the_example_shows_the_defaults(void **state)
     relay_options_free(&shown);
 }
 
+static void every_sink_has_a_breaker(void **state)
+{
+    (void)state;
+    assert_int_equal(load("sinks:\n"
+                          "  - { id: ledger, type: sqlite, path: a.db }\n"
+                          "  - { id: other, type: sqlite, path: b.db }\n",
+                          "breakers:\n"
+                          "  - { id: books, guards: other, min_calls: 7, mode: shadow }\n"),
+                     FG_OK);
+    struct relay_breaker_options own =
+        relay_options_breaker(&options, relay_options_sink(&options, 0));
+    struct relay_breaker_options said =
+        relay_options_breaker(&options, relay_options_sink(&options, 1));
+    assert_string_equal(own.id, "ledger");
+    assert_int_equal(own.settings.min_calls, 3);
+    assert_int_equal(own.settings.mode, FG_MODE_ENFORCE);
+    assert_string_equal(said.id, "books");
+    assert_int_equal(said.settings.min_calls, 7);
+    assert_int_equal(said.settings.mode, FG_MODE_SHADOW);
+    relay_options_free(&options);
+}
+
+static void a_breaker_guards_a_sink_and_takes_no_other_s_name(void **state)
+{
+    (void)state;
+    assert_int_equal(load(sink_lines, "breakers: [ { id: a, guards: leger } ]\n"), FG_INVALID);
+    assert_non_null(strstr(error.text, "did you mean \"ledger\"?"));
+    assert_int_equal(load("sinks:\n"
+                          "  - { id: ledger, type: sqlite, path: a.db }\n"
+                          "  - { id: other, type: sqlite, path: b.db }\n",
+                          "breakers: [ { id: ledger, guards: other } ]\n"),
+                     FG_INVALID);
+    assert_non_null(strstr(error.text, ":4:19: the id \"ledger\" is that of a sink"));
+}
+
 /* An option that is not in conf/relay.yaml is one that nobody finds. */
 static void every_option_is_in_the_example(void **state)
 {
@@ -170,6 +205,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(the_example_shows_the_defaults),
+        cmocka_unit_test(every_sink_has_a_breaker),
+        cmocka_unit_test(a_breaker_guards_a_sink_and_takes_no_other_s_name),
         cmocka_unit_test(every_option_is_in_the_example),
         cmocka_unit_test(a_redis_of_ones_own),
         cmocka_unit_test(mistakes_are_refused_where_they_stand),

@@ -16,12 +16,12 @@ struct fg_breaker_definition {
     uint64_t window_ns, wait_ns, slow_over_ns;
     uint64_t min_calls;
     uint64_t error_ratio_ppm, slow_ratio_ppm;
-    struct fg_config_list ramp; /* of uint64_t ppm; empty: the default */
+    struct fg_config_list ramp; /* of uint64_t ppm */
     int mode;                   /* enum fg_mode */
     struct fg_config_place id_place, guards_place, ramp_place;
 };
 
-/* For a MAP_LIST of struct fg_breaker_definition. */
+/* For a MAP_LIST of struct fg_breaker_definition, with `.unique = "id"`; reloadable when that is. */
 extern const struct fg_option fg_breaker_option_fields[];
 
 /* What holds where no config says otherwise; the defaults of the rows. */
@@ -29,8 +29,8 @@ struct fg_breaker_settings fg_breaker_settings_default(void);
 /* Of a definition that was read and checked. */
 struct fg_breaker_settings fg_breaker_settings_of(const struct fg_breaker_definition *definition);
 
-/* What the rows cannot say: every id once, every guarded thing known and guarded once, and a ramp that rises and
- * stays below 100 %. `guards`: the names there are, ended by NULL. */
+/* What the rows cannot say: every guarded thing known and guarded once, and a ramp that rises and stays below
+ * 100 %. `guards`: the names there are, ended by NULL. */
 enum fg_result fg_breaker_definitions_check(const struct fg_config_source *source,
                                             const struct fg_config_list *definitions,
                                             const char *const *guards,

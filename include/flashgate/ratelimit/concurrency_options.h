@@ -29,29 +29,29 @@ struct fg_concurrency_definition {
 #define FG_CONCURRENCY_OPTION_FIELDS(structure, member)                                            \
     {                                                                                              \
         .name = "id", .type = FG_OPTION_STRING, .offset = offsetof(structure, member.id),          \
-        .default_text = "buy", .minimum = 1, .maximum = 64, .reloadable = true,                    \
+        .default_text = "buy", .minimum = 1, .maximum = 64,                                        \
         .help = "its name, in metrics",                                                            \
     },                                                                                             \
     {                                                                                              \
         .name = "algorithm", .type = FG_OPTION_CHOICE,                                             \
         .offset = offsetof(structure, member.algorithm), .default_text = "fixed",                  \
-        .choices = fg_concurrency_words, .reloadable = true,                                       \
+        .choices = fg_concurrency_words,                                                           \
         .help = "fixed: at most max; gradient: between min and max, by how long purchases take",   \
     },                                                                                             \
     {                                                                                              \
         .name = "max", .type = FG_OPTION_COUNT, .offset = offsetof(structure, member.most),        \
-        .default_text = "4096", .minimum = 1, .maximum = FG_CONCURRENCY_MOST, .reloadable = true,  \
-        .help = "the most purchases under way at once; each worker has its part",                            \
+        .default_text = "4096", .minimum = 1, .maximum = FG_CONCURRENCY_MOST,                      \
+        .help = "the most purchases under way at once; each worker has its part",                  \
     },                                                                                             \
     {                                                                                              \
         .name = "min", .type = FG_OPTION_COUNT, .offset = offsetof(structure, member.least),       \
-        .default_text = "16", .minimum = 1, .maximum = FG_CONCURRENCY_MOST, .reloadable = true,    \
+        .default_text = "16", .minimum = 1, .maximum = FG_CONCURRENCY_MOST,                        \
         .place_offset = offsetof(structure, member.least_place),                                   \
         .help = "gradient: where the limit begins, and below which it does not fall",              \
     },                                                                                             \
     {                                                                                              \
         .name = "mode", .type = FG_OPTION_CHOICE, .offset = offsetof(structure, member.mode),      \
-        .default_text = "enforce", .choices = fg_mode_words, .reloadable = true,                   \
+        .default_text = "enforce", .choices = fg_mode_words,                                       \
         .help = "enforce; shadow: who would be refused is counted and let in; off: nothing",       \
     },                                                                                             \
     { .name = NULL }
