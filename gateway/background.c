@@ -20,10 +20,11 @@
 enum {
     TICK_MS = 200,
     JOBS_MAX = 64,
-    STOCK_ROWS_A_ROUND = 256,
+    ROWS_A_TICK = 500, /* some 2 000 SKUs a second, and no job waits long for them */
     FULL_PPM = 800000
 };
 
+/* From the begin of a pass over all SKUs to the begin of the next, or as long as it takes. */
 static const uint64_t stock_interval_ns = FG_SECOND_IN_NS;
 static const uint64_t safety_interval_ns = 5 * FG_SECOND_IN_NS;
 static const uint64_t start_patience_ns = 60 * FG_SECOND_IN_NS;
@@ -45,7 +46,9 @@ struct background {
     int event_fd;   /* readable: a job, or the stop */
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
     uint64_t restart_ns, restart_pause_ns;
-    uint32_t stock_at; /* where the next round of reading goes on */
+    uint32_t stock_at;           /* where the pass over the SKUs goes on */
+    struct fg_backlog *backlogs; /* by bucket, as last read */
+    uint32_t backlog_capacity;
 
     pthread_mutex_t lock; /* of everything below */
     struct background_job *waiting, **waiting_last, *finished, **finished_last;
@@ -194,32 +197,87 @@ static bool make_rows(struct background *background)
     return rows != NULL;
 }
 
-/* One round reads a bounded number of SKUs; the next goes on behind them. */
+static bool make_backlogs(struct background *background)
+{
+    uint32_t capacity = background->catalogue->bucket_limit, before = background->backlog_capacity;
+    if (capacity <= before)
+        return true;
+    struct fg_backlog *backlogs = realloc(background->backlogs, capacity * sizeof *backlogs);
+    if (backlogs == NULL)
+        return false;
+    memset(backlogs + before, 0, (capacity - before) * sizeof *backlogs);
+    background->backlogs = backlogs;
+    background->backlog_capacity = capacity;
+    return true;
+}
+
+/* False when Redis does not answer: the others need not be tried. A closed bucket is told elsewhere. */
+static bool read_sku(struct background *background, uint32_t at, const char *sale,
+                     const struct fg_catalogue_sku *sku)
+{
+    struct fg_backlog *backlog = &background->backlogs[sku->terms.bucket];
+    struct fg_stock_books books;
+    struct fg_error error;
+    enum fg_result result = fg_stock_read(background->redis, sku, &books, &error);
+    if (result == FG_OK) {
+        keep_row(background, at, sale, sku->sku, &books);
+        if (sku->terms.bucket < BOARD_BUCKETS)
+            atomic_store_explicit(&background->gateway->board[sku->terms.bucket],
+                                  (int64_t)books.free_units, memory_order_relaxed);
+    }
+    if (result == FG_OK || result == FG_REFUSED)
+        result = fg_backlog_read(background->redis, sku, backlog, &error);
+    if (result == FG_REFUSED)
+        *backlog = (struct fg_backlog){ .events = 0 };
+    return result == FG_OK || result == FG_REFUSED;
+}
+
+/* Between two readings of a bucket the backlog can grow by what is bought meanwhile: max_backlog is where selling
+ * stops, not a wall. It goes on below nine tenths, so that it does not flap. */
+static void judge_backlog(struct background *background)
+{
+    struct gateway *gateway = background->gateway;
+    uint64_t events = 0, oldest_ms = 0, most = atomic_load(&gateway->max_backlog);
+    for (uint32_t i = 0; i < background->catalogue->sale_count; i++)
+        for (uint32_t j = 0; j < background->catalogue->sales[i].sku_count; j++) {
+            const struct fg_backlog *backlog =
+                &background->backlogs[background->catalogue->sales[i].skus[j].terms.bucket];
+            uint64_t since_ms = (uint64_t)backlog->oldest_ms;
+            events += backlog->events;
+            if (since_ms != 0 && (oldest_ms == 0 || since_ms < oldest_ms))
+                oldest_ms = since_ms;
+        }
+    atomic_store(&gateway->backlog_events, events);
+    atomic_store(&gateway->backlog_oldest_ms, oldest_ms);
+    bool is_full = atomic_load(&gateway->is_backlog_full);
+    if (is_full ? events < most - most / 10 : events >= most) {
+        fg_log(FG_LOG_WARN, is_full ? "backlog_has_room" : "backlog_full",
+               FG_NUMBER_FIELD("events", events), FG_NUMBER_FIELD("max_backlog", most));
+        set_flag(background, &gateway->is_backlog_full, !is_full);
+    }
+}
+
+/* A pass over all SKUs begins once a second; one tick reads a bounded number of them, the next goes on behind. */
 static void read_stock(struct background *background)
 {
     const struct fg_catalogue *catalogue = background->catalogue;
-    struct fg_stock_books books;
-    struct fg_error error;
-    uint32_t at = 0, read = 0, total = count_skus(catalogue);
-    if (fg_clock_steady_ns() < background->next_stock_ns || !make_rows(background))
-        return;
-    background->next_stock_ns = fg_clock_steady_ns() + stock_interval_ns;
-    if (background->stock_at >= total)
+    uint32_t at = 0, end;
+    if (background->stock_at >= count_skus(catalogue)) {
+        if (fg_clock_steady_ns() < background->next_stock_ns)
+            return;
         background->stock_at = 0;
+        background->next_stock_ns = fg_clock_steady_ns() + stock_interval_ns;
+    }
+    if (!make_rows(background) || !make_backlogs(background))
+        return;
+    end = background->stock_at + ROWS_A_TICK;
     for (uint32_t i = 0; i < catalogue->sale_count; i++)
-        for (uint32_t j = 0; j < catalogue->sales[i].sku_count; j++, at++) {
-            const struct fg_catalogue_sku *sku = &catalogue->sales[i].skus[j];
-            if (at < background->stock_at || read == STOCK_ROWS_A_ROUND)
-                continue;
-            read++;
-            if (fg_stock_read(background->redis, sku, &books, &error) != FG_OK)
-                continue;
-            keep_row(background, at, catalogue->sales[i].sale, sku->sku, &books);
-            if (sku->terms.bucket < BOARD_BUCKETS)
-                atomic_store_explicit(&background->gateway->board[sku->terms.bucket],
-                                      (int64_t)books.free_units, memory_order_relaxed);
-        }
-    background->stock_at += read;
+        for (uint32_t j = 0; j < catalogue->sales[i].sku_count; j++, at++)
+            if (at >= background->stock_at && at < end &&
+                !read_sku(background, at, catalogue->sales[i].sale, &catalogue->sales[i].skus[j]))
+                return;
+    background->stock_at = end;
+    judge_backlog(background);
 }
 
 /* Safety first: nothing may be sold from a catalogue before it is known. An unsafe Redis is still read, so that
@@ -438,6 +496,7 @@ void background_close(struct background **background_p)
     close(background->event_fd);
     pthread_mutex_destroy(&background->lock);
     free(background->rows);
+    free(background->backlogs);
     free(background);
     *background_p = NULL;
 }

@@ -50,9 +50,11 @@ struct gateway {
     _Atomic uint64_t max_backlog; /* of the configuration in force; written by control */
     _Atomic bool is_redis_safe;   /* settings that keep every order; written by background */
     _Atomic bool is_redis_full;   /* memory nearly used up; written by background */
-    _Atomic bool is_redis_up;     /* written by background */
-    _Atomic uint32_t sale_count;  /* in the newest catalogue; written by background */
-    _Atomic uint64_t generation;  /* of the newest catalogue; written by background */
+    _Atomic bool is_backlog_full; /* max_backlog is reached; written by background */
+    _Atomic uint64_t backlog_events, backlog_oldest_ms; /* as last read; 0: none; by background */
+    _Atomic bool is_redis_up;                           /* written by background */
+    _Atomic uint32_t sale_count; /* in the newest catalogue; written by background */
+    _Atomic uint64_t generation; /* of the newest catalogue; written by background */
     /* Units free by bucket, as read once a second; -1: not read. Written by background. */
     _Atomic int64_t board[BOARD_BUCKETS];
 };

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "flashgate/base/clock.h"
 #include "flashgate/base/counter.h"
 #include "flashgate/http/problem.h"
 #include "flashgate/inventory/purchase.h"
@@ -203,6 +204,11 @@ static const struct fg_metric breaker_calls =
 static const struct fg_metric ready = ROW(FG_GAUGE, "flashgate_ready", "1: take traffic.");
 static const struct fg_metric redis_safe =
     ROW(FG_GAUGE, "flashgate_redis_safe", "1: Redis's settings keep every acknowledged order.");
+static const struct fg_metric backlog_events =
+    ROW(FG_GAUGE, "flashgate_backlog_events",
+        "Ledger entries that the slowest sink has not acknowledged, read once a second.");
+static const struct fg_metric backlog_oldest =
+    ROW(FG_GAUGE, "flashgate_backlog_oldest_seconds", "Age of the oldest of them.");
 static const struct fg_metric gateways_alive =
     ROW(FG_GAUGE, "flashgate_gateways_alive",
         "Gateways that share this Redis, this one included; 0: not known yet.");
@@ -399,6 +405,16 @@ static void render_breakers(const struct gateway *gateway, struct fg_buffer *pag
     render_breaker_calls(gateway, id, page);
 }
 
+static void render_backlog(const struct gateway *gateway, struct fg_buffer *page)
+{
+    double oldest_ms = (double)atomic_load(&gateway->backlog_oldest_ms);
+    double age_ms = oldest_ms == 0 ? 0 : (double)fg_clock_wall_ms() - oldest_ms;
+    fg_metrics_begin(page, &backlog_events);
+    fg_metrics_sample(page, &backlog_events, NULL, (double)atomic_load(&gateway->backlog_events));
+    fg_metrics_begin(page, &backlog_oldest);
+    fg_metrics_sample(page, &backlog_oldest, NULL, age_ms > 0 ? age_ms / 1000 : 0);
+}
+
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page)
 {
     struct fg_metrics_block *blocks[256];
@@ -419,6 +435,7 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
     fg_metrics_sample(page, &ready, NULL, gateway_is_ready(gateway, NULL));
     fg_metrics_begin(page, &redis_safe);
     fg_metrics_sample(page, &redis_safe, NULL, atomic_load(&gateway->is_redis_safe));
+    render_backlog(gateway, page);
     fg_metrics_begin(page, &gateways_alive);
     fg_metrics_sample(page, &gateways_alive, NULL, fleet_alive(gateway->fleet));
     fg_metrics_begin(page, &build_info);
@@ -432,7 +449,7 @@ void gateway_metrics_print(FILE *out)
         &config_generation,   &config_reloads, &limit_checks,    &limit_near,
         &limit_keys,          &limit_capacity, &limit_evictions, &breaker_state,
         &breaker_transitions, &breaker_calls,  &ready,           &redis_safe,
-        &gateways_alive,      &build_info
+        &backlog_events,      &backlog_oldest, &gateways_alive,  &build_info
     };
     for (size_t i = 0; i < METRIC_COUNT; i++)
         fprintf(out, "%s  %s\n", families[i].name, families[i].help);

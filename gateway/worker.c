@@ -98,7 +98,8 @@ static void on_woken(void *owner)
     if (settings != NULL)
         adopt_settings(worker, settings);
     obey_force(worker);
-    fg_inventory_set_full(worker->inventory, atomic_load(&gateway->is_redis_full));
+    fg_inventory_set_full(worker->inventory, atomic_load(&gateway->is_redis_full) ||
+                                                 atomic_load(&gateway->is_backlog_full));
     fg_inventory_set_unsafe(worker->inventory, !atomic_load(&gateway->is_redis_safe));
     int phase = atomic_load(&gateway->phase);
     if (phase >= GATEWAY_NOTICING)

@@ -10,6 +10,7 @@
 #include "flashgate/inventory/names.h"
 #include "redis-private.h"
 
+#include "backlog_script.h"
 #include "books_script.h"
 #include "catalogue_swap_script.h"
 #include "common_script.h"
@@ -26,6 +27,7 @@
 
 enum keys {
     KEYS_BUCKET,    /* stock, buyers, orders */
+    KEYS_LEDGER,    /* orders */
     KEYS_RELAY,     /* orders, relay */
     KEYS_CATALOGUE, /* fg:sales */
     KEYS_ROSTER,    /* fg:gateways */
@@ -48,6 +50,7 @@ static const struct {
     [FG_SCRIPT_RELAY_ACK] = { "relay_ack", relay_ack_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_RELEASE] = { "relay_release", relay_release_script, KEYS_RELAY, false },
     [FG_SCRIPT_ROSTER_BEAT] = { "roster_beat", roster_beat_script, KEYS_ROSTER, false },
+    [FG_SCRIPT_BACKLOG] = { "backlog", backlog_script, KEYS_LEDGER, false },
 };
 
 static const struct {
@@ -56,6 +59,7 @@ static const struct {
     const char *whole;
 } key_rows[] = {
     [KEYS_BUCKET] = { 3, { "stock", "buyers", "orders" } },
+    [KEYS_LEDGER] = { 1, { "orders" } },
     [KEYS_RELAY] = { 2, { "orders", "relay" } },
     [KEYS_CATALOGUE] = { 1, { NULL }, "fg:sales" },
     [KEYS_ROSTER] = { 1, { NULL }, "fg:gateways" },

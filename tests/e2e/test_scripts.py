@@ -750,3 +750,75 @@ def test_relay_without_a_group_gets_an_error_and_no_lease(bucket):
     with pytest.raises(redis.ResponseError, match="NOGROUP"):
         relay_read(bucket, "r1")
     assert not bucket.redis.exists(RELAY)
+
+
+# --- the backlog -----------------------------------------------------------------------------------------------
+
+
+def backlog(bucket):
+    return bucket.run("backlog", [ORDERS])
+
+
+def written(bucket, at):
+    """Redis's ms of the ledger's entry number `at`."""
+    return int(bucket.redis.xrange(ORDERS)[at][0].split("-")[0])
+
+
+def sell(bucket, count, total=100):
+    bucket.create(total=total)
+    for i in range(count):
+        bucket.buy(f"s{i}")
+        time.sleep(0.002)  # so that each is written in a ms of its own
+
+
+def read(bucket, group, count):
+    return [e[0] for e in bucket.redis.xreadgroup(group, "c", {ORDERS: ">"}, count)[0][1]]
+
+
+def test_without_a_group_the_whole_ledger_waits(bucket):
+    sell(bucket, 4)
+    assert backlog(bucket) == [5, written(bucket, 0)]
+
+
+def test_what_is_read_waits_until_it_is_acknowledged(bucket):
+    sell(bucket, 4)
+    bucket.redis.xgroup_create(ORDERS, "books", "0")
+    assert backlog(bucket) == [5, written(bucket, 0)]
+    ids = read(bucket, "books", 3)
+    assert backlog(bucket) == [5, written(bucket, 0)]
+    bucket.redis.xack(ORDERS, "books", ids[0])
+    assert backlog(bucket) == [4, written(bucket, 1)]
+    bucket.redis.xack(ORDERS, "books", *ids[1:])
+    assert backlog(bucket) == [2, written(bucket, 3)]
+    bucket.redis.xack(ORDERS, "books", *read(bucket, "books", 10))
+    assert backlog(bucket) == [0, 0]
+
+
+def test_the_slowest_group_counts_and_the_oldest_of_all(bucket):
+    sell(bucket, 9)
+    for group in ("fast", "slow", "stuck"):
+        bucket.redis.xgroup_create(ORDERS, group, "0")
+    bucket.redis.xack(ORDERS, "fast", *read(bucket, "fast", 10))
+    bucket.redis.xack(ORDERS, "slow", *read(bucket, "slow", 4))
+    bucket.redis.xack(ORDERS, "stuck", *read(bucket, "stuck", 10)[1:])  # all but the first
+    assert backlog(bucket) == [6, written(bucket, 0)]
+
+
+def test_a_lag_redis_cannot_tell_counts_as_the_whole_ledger(bucket):
+    sell(bucket, 9)
+    bucket.redis.xgroup_create(ORDERS, "books", "0")
+    bucket.redis.xack(ORDERS, "books", *read(bucket, "books", 4))
+    bucket.redis.xdel(ORDERS, bucket.redis.xrange(ORDERS)[6][0])
+    assert bucket.redis.xinfo_groups(ORDERS)[0]["lag"] is None
+    assert backlog(bucket) == [9, written(bucket, 4)]
+
+
+def test_the_backlog_of_a_missing_ledger_is_refused_and_nothing_is_written(bucket):
+    sell(bucket, 1)
+    before = bucket.everything()
+    backlog(bucket)
+    assert bucket.everything() == before
+    bucket.redis.delete(ORDERS)
+    with pytest.raises(redis.ResponseError, match="FROZEN"):
+        backlog(bucket)
+    assert not bucket.redis.exists(ORDERS)

@@ -86,6 +86,14 @@ enum fg_result fg_stock_audit(struct fg_redis *redis, const struct fg_catalogue_
                               struct fg_stock_books *books_r, struct fg_buffer *differences,
                               struct fg_error *error) FG_MUST_CHECK;
 
+struct fg_backlog {
+    uint64_t events;   /* of the ledger, that the slowest consumer group has not acknowledged */
+    int64_t oldest_ms; /* when the oldest of them was written, by Redis's clock; 0: there is none */
+};
+/* Cheap, however long the ledger is. Without a consumer group all of it waits. FG_REFUSED: it is missing. */
+enum fg_result fg_backlog_read(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                               struct fg_backlog *backlog_r, struct fg_error *error) FG_MUST_CHECK;
+
 struct fg_found_order {
     char user[FG_USER_BYTES + 1];
     struct fg_record record;

@@ -89,7 +89,7 @@ void fg_inventory_free(struct fg_inventory **inventory);
 /* Makes sure that a bucket exists; called when the catalogue changes, never on the purchase path. */
 enum fg_result fg_inventory_add_bucket(struct fg_inventory *inventory,
                                        uint32_t bucket) FG_MUST_CHECK;
-/* Purchases are refused with queue_full while set (Redis's memory is nearly full). */
+/* Purchases are refused with queue_full while set (Redis's memory is nearly full, or the backlog is). */
 void fg_inventory_set_full(struct fg_inventory *inventory, bool is_full);
 /* Purchases are refused with frozen while set (Redis's settings could lose orders). */
 void fg_inventory_set_unsafe(struct fg_inventory *inventory, bool is_unsafe);
