@@ -53,21 +53,22 @@ void admin_handle_config(struct fg_http_request *request, const struct fg_route_
 
 /* --- check and compare ------------------------------------------------------------------------------ */
 
-/* The configuration in the body under the name in ?file=, else the gateway's own file. */
+/* The configuration in the body, as if the gateway's own file held it, else that file. Errors call it what
+ * ?file= says, for that is where the person who asks will look. */
 static enum fg_result load_asked(struct fg_http_request *request,
                                  struct configuration **configuration, struct fg_error *error)
 {
-    char memory[FILE_NAME_BYTES], path[FILE_NAME_BYTES + 1];
+    char memory[FILE_NAME_BYTES], file[FILE_NAME_BYTES + 1];
     struct fg_buffer scratch = fg_buffer_over(memory, sizeof memory);
     struct fg_text body = fg_http_body(&request->parser), name;
     const char *own = reload_path(admin_gateway(request)->reload);
     if (body.length == 0)
         return configuration_load(own, CONFIGURATION_SENT, configuration, error);
     if (!fg_http_query_value(fg_http_query(&request->parser), "file", &scratch, &name))
-        return configuration_parse(body, own, CONFIGURATION_SENT, configuration, error);
-    memcpy(path, name.at, name.length);
-    path[name.length] = '\0';
-    return configuration_parse(body, path, CONFIGURATION_SENT, configuration, error);
+        return configuration_parse(body, own, own, CONFIGURATION_SENT, configuration, error);
+    memcpy(file, name.at, name.length);
+    file[name.length] = '\0';
+    return configuration_parse(body, file, own, CONFIGURATION_SENT, configuration, error);
 }
 
 /* Tables are made only at a reload: that memory for them is there is not checked. */

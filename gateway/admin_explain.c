@@ -25,8 +25,8 @@ struct question {
     } headers[HEADERS_MAX];
     unsigned header_count;
     json_t *limits;
-    char refusing[128]; /* the enforced limit that would refuse; "" none */
-    uint64_t wait_ns;
+    struct fg_limit_explanation
+        refusing; /* the limit that would answer; .limit NULL: none refuses */
 };
 
 /* at == NULL: not asked. */
@@ -118,23 +118,37 @@ static json_t *json_word(const char *word)
     return word == NULL ? json_null() : json_string(word);
 }
 
+/* Nothing is known of a rule that was not asked. */
+static json_t *json_tokens(const struct fg_limit_explanation *explanation, uint64_t tokens)
+{
+    return explanation->applies ? json_integer((json_int_t)tokens) : json_null();
+}
+
+/* The same order as among real refusals: who misses a header, then who is to be waited for longest. */
+static bool goes_before(const struct fg_limit_explanation *one,
+                        const struct fg_limit_explanation *other)
+{
+    if (other->limit == NULL || other->missing_header != NULL || one->missing_header != NULL)
+        return other->missing_header == NULL;
+    return one->wait_ns > other->wait_ns;
+}
+
 static void add_explanation(const struct fg_limit_explanation *explanation, void *argument)
 {
     struct question *question = argument;
-    json_t *row = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:s, s:I, s:I, s:o, s:o}", "id",
+    json_t *row = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "id",
                             explanation->limit->id, "mode", fg_mode_words[explanation->limit->mode],
                             "enforced", explanation->is_enforced, "matches", explanation->applies,
                             "why", explanation->why_not == NULL ? "" : explanation->why_not, "key",
                             explanation->key, "override", json_word(explanation->override_kind),
                             "result", fg_limit_result_words[explanation->result], "left",
-                            (json_int_t)explanation->left, "burst", (json_int_t)explanation->burst,
-                            "rate", admin_json_rate(explanation->rate), "retry_after_s",
+                            json_tokens(explanation, explanation->left), "burst",
+                            json_tokens(explanation, explanation->burst), "rate",
+                            admin_json_rate(explanation->rate), "retry_after_s",
                             json_whole_seconds(explanation->wait_ns));
     json_array_append_new(question->limits, row);
-    if (explanation->result == FG_LIMIT_REJECT && question->refusing[0] == '\0') {
-        snprintf(question->refusing, sizeof question->refusing, "%s", explanation->limit->id);
-        question->wait_ns = explanation->wait_ns;
-    }
+    if (explanation->result == FG_LIMIT_REJECT && goes_before(explanation, &question->refusing))
+        question->refusing = *explanation;
 }
 
 /* A worker whose breaker refuses, or has no room; -1: none. Any of them may get the request. */
@@ -162,34 +176,49 @@ static bool has_no_room(const struct worker *worker)
     return fg_counter_read(&view->in_flight) >= fg_counter_read(&view->limit);
 }
 
-static void judge(const struct gateway *gateway, const struct question *question, json_t *answer)
+/* What it would be told, and why. */
+struct judgement {
+    const char *would;
+    json_t *because;
+};
+
+static struct judgement judge_limits(const struct settings *settings,
+                                     const struct fg_limit_explanation *refusing)
 {
+    const struct fg_limit_definition *limit = refusing->limit;
+    if (limit == NULL)
+        return (struct judgement){
+            "pass", json_string("no breaker, concurrency limit or rate limit would refuse it")
+        };
+    if (refusing->missing_header != NULL)
+        return (struct judgement){ "bad_request",
+                                   json_sprintf("limit %s asks for the header field %s, which is "
+                                                "missing",
+                                                limit->id, refusing->missing_header) };
+    const char *why = "has no token left for this key";
+    if (refusing->wait_ns == UINT64_MAX)
+        why = "denies this key";
+    else if (limit->scope == FG_SCOPE_CLUSTER && settings->share == 0)
+        why = "admits nobody here until the other gateways have made room";
+    return (struct judgement){ "rate_limited", json_sprintf("limit %s %s", limit->id, why) };
+}
+
+static struct judgement judge(const struct gateway *gateway, const struct question *question)
+{
+    const struct settings *settings = reload_settings(gateway->reload);
     bool asks_redis = strcmp(gateway_limit_routes[question->request.route].name, "sale") != 0;
     bool is_purchase = strcmp(gateway_limit_routes[question->request.route].name, "buy") == 0;
-    bool limits_room =
-        reload_configuration(gateway->reload)->options.concurrency.mode == FG_MODE_ENFORCE;
-    const char *would = "pass";
-    json_t *because = json_string("no breaker, concurrency limit or rate limit would refuse it");
-    int worker = asks_redis ? worker_that(gateway, breaker_refuses) : -1;
-    if (worker >= 0) {
-        would = "breaker_open";
-        json_decref(because);
-        because = json_sprintf("the breaker of worker %d is open", worker);
-    } else if (is_purchase && limits_room && (worker = worker_that(gateway, has_no_room)) >= 0) {
-        would = "busy";
-        json_decref(because);
-        because = json_sprintf("as many purchases are under way in worker %d as may be", worker);
-    } else if (question->refusing[0] != '\0') {
-        would = "rate_limited";
-        json_decref(because);
-        because = json_sprintf("limit %s has no token left for this key", question->refusing);
-        if (question->wait_ns == UINT64_MAX) {
-            json_decref(because);
-            because = json_sprintf("limit %s denies this key", question->refusing);
-        }
-    }
-    json_object_set_new(answer, "would", json_string(would));
-    json_object_set_new(answer, "because", because);
+    bool limits_room = settings->configuration->options.concurrency.mode == FG_MODE_ENFORCE;
+    int shut = asks_redis ? worker_that(gateway, breaker_refuses) : -1;
+    int full = is_purchase && limits_room ? worker_that(gateway, has_no_room) : -1;
+    if (shut >= 0)
+        return (struct judgement){ "breaker_open",
+                                   json_sprintf("the breaker of worker %d is open", shut) };
+    if (full >= 0)
+        return (struct judgement){
+            "busy", json_sprintf("as many purchases are under way in worker %d as may be", full)
+        };
+    return judge_limits(settings, &question->refusing);
 }
 
 static json_t *json_given(struct fg_text text)
@@ -216,6 +245,8 @@ void admin_handle_explain(struct fg_http_request *request, const struct fg_route
                   json_given(question.request.user), "sku", json_given(question.request.sku),
                   "sale", json_given(question.request.sale), "limits", question.limits, "breaker",
                   admin_json_breaker(gateway, 0), "concurrency", admin_json_concurrency(gateway));
-    judge(gateway, &question, answer);
+    struct judgement judgement = judge(gateway, &question);
+    json_object_set_new(answer, "would", json_string(judgement.would));
+    json_object_set_new(answer, "because", judgement.because);
     admin_answer_json(request, answer);
 }

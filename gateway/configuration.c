@@ -43,7 +43,7 @@ enum fg_result configuration_load(const char *path, enum configuration_origin or
         configuration_r, error);
 }
 
-enum fg_result configuration_parse(struct fg_text content, const char *path,
+enum fg_result configuration_parse(struct fg_text content, const char *name, const char *path,
                                    enum configuration_origin origin,
                                    struct configuration **configuration_r, struct fg_error *error)
 {
@@ -51,7 +51,7 @@ enum fg_result configuration_parse(struct fg_text content, const char *path,
     if (configuration == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     return finish(configuration,
-                  gateway_options_parse(content, path, &configuration->options,
+                  gateway_options_parse(content, name, path, &configuration->options,
                                         &configuration->source, error),
                   configuration_r, error);
 }

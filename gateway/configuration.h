@@ -26,12 +26,12 @@ struct configuration {
     struct fg_config_listing listing;
 };
 
-/* Reads the file, or the content as if it stood in the file `path`. Blocks on the disk. The caller holds the
- * one reference. */
+/* Reads the file, or the content as if it stood in the file `path`, which errors then call `name`. Blocks on
+ * the disk. The caller holds the one reference. */
 enum fg_result configuration_load(const char *path, enum configuration_origin origin,
                                   struct configuration **configuration_r,
                                   struct fg_error *error) FG_MUST_CHECK;
-enum fg_result configuration_parse(struct fg_text content, const char *path,
+enum fg_result configuration_parse(struct fg_text content, const char *name, const char *path,
                                    enum configuration_origin origin,
                                    struct configuration **configuration_r,
                                    struct fg_error *error) FG_MUST_CHECK;

@@ -4,27 +4,35 @@
 
 #include "flashgate/inventory/names.h"
 
-enum peer_note {
-    PEER_UNKNOWN,
-    PEER_TRUSTED,
-    PEER_UNTRUSTED
-}; /* kept with the connection */
+#include "worker.h"
 
-static bool is_trusted(struct fg_http_request *request, const struct networks *trusted)
+/* A connection's note: the generation of the configuration that it was judged by (as much of it as fits), and
+ * the verdict. So a proxy that is no longer trusted is not believed on its old connections either. */
+enum {
+    NOTE_TRUSTED = 1,
+    NOTE_VERDICT_BITS = 1
+};
+
+static bool is_trusted(struct fg_http_request *request, const struct worker *worker)
 {
     struct fg_address peer;
-    uint8_t *note = fg_http_connection_note(request);
+    uint16_t *note = fg_http_connection_note(request);
+    uint16_t judged = (uint16_t)(worker_config_generation(worker) << NOTE_VERDICT_BITS);
     if (note == NULL)
         return false;
-    if (*note == PEER_UNKNOWN)
-        *note = fg_http_peer(request, &peer) && networks_contain(trusted, &peer) ? PEER_TRUSTED
-                                                                                 : PEER_UNTRUSTED;
-    return *note == PEER_TRUSTED;
+    if (*note != judged && *note != (judged | NOTE_TRUSTED)) {
+        *note = judged;
+        if (fg_http_peer(request, &peer) &&
+            networks_contain(&worker_options(worker)->trusted, &peer))
+            *note |= NOTE_TRUSTED;
+    }
+    return (*note & NOTE_TRUSTED) != 0;
 }
 
-bool identity_of(struct fg_http_request *request, const struct gateway_options *options,
-                 struct fg_text *user)
+bool identity_of(struct fg_http_request *request, struct fg_text *user)
 {
+    const struct worker *worker = worker_of(request);
+    const struct gateway_options *options = worker_options(worker);
     unsigned count;
     *user = fg_http_header(&request->parser, fg_text_of(options->identity_header), &count);
     if (count == 0) {
@@ -32,7 +40,7 @@ bool identity_of(struct fg_http_request *request, const struct gateway_options *
                               options->identity_header);
         return false;
     }
-    if (!is_trusted(request, &options->trusted)) {
+    if (!is_trusted(request, worker)) {
         fg_http_refuse_format(
             request, FG_PROBLEM_UNAUTHENTICATED,
             "%s is believed only from trusted_proxies, and the peer is not in one",

@@ -4,10 +4,7 @@
 
 #include "flashgate/http/server.h"
 
-#include "options.h"
-
 /* The user, as a view into the request. False: the request was answered 401 or 400. */
-bool identity_of(struct fg_http_request *request, const struct gateway_options *options,
-                 struct fg_text *user_r) FG_MUST_CHECK;
+bool identity_of(struct fg_http_request *request, struct fg_text *user_r) FG_MUST_CHECK;
 
 #endif

@@ -457,16 +457,16 @@ static void folder_of(const char *path, char *folder, size_t bytes)
         snprintf(folder, bytes, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-enum fg_result gateway_options_parse(struct fg_text content, const char *path,
+enum fg_result gateway_options_parse(struct fg_text content, const char *name, const char *path,
                                      struct gateway_options *options,
                                      struct fg_config_source **source, struct fg_error *error)
 {
     char folder[4096];
     memset(options, 0, sizeof *options);
     folder_of(path, folder, sizeof folder);
-    return finish(fg_config_parse(content, path, folder, gateway_option_table, options,
+    return finish(fg_config_parse(content, name, folder, gateway_option_table, options,
                                   sizeof *options, source, error),
-                  path, options, source, error);
+                  name, options, source, error);
 }
 
 void gateway_options_free(struct gateway_options *options)

@@ -52,8 +52,8 @@ extern const struct fg_limit_route gateway_limit_routes[];
 enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
                                     struct fg_config_source **source_r,
                                     struct fg_error *error) FG_MUST_CHECK;
-/* The same for content that is not (or no longer) in the file `path`. */
-enum fg_result gateway_options_parse(struct fg_text content, const char *path,
+/* The same for content that is not (or no longer) in the file `path`; errors call it `name`. */
+enum fg_result gateway_options_parse(struct fg_text content, const char *name, const char *path,
                                      struct gateway_options *options,
                                      struct fg_config_source **source_r,
                                      struct fg_error *error) FG_MUST_CHECK;

@@ -112,7 +112,7 @@ void orders_handle_one(struct fg_http_request *request, const struct fg_route_ma
     struct fg_order_id id;
     const struct fg_catalogue_sale *sale;
     start_context(context, request);
-    if (!identity_of(request, worker_options(worker), &search->user))
+    if (!identity_of(request, &search->user))
         return;
     if (!fg_order_id_parse(match->parameters[0], &id)) {
         not_your_order(request);
@@ -190,7 +190,7 @@ void orders_handle_mine(struct fg_http_request *request, const struct fg_route_m
     struct worker *worker = worker_of(request);
     struct orders_context *context = fg_http_context(request);
     start_context(context, request);
-    if (!identity_of(request, worker_options(worker), &context->search.user))
+    if (!identity_of(request, &context->search.user))
         return;
     context->sale = lookup_sale(request, match->parameters[0]);
     if (context->sale == NULL || !may_ask_redis(request, context->search.user, context->sale))

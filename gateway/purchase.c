@@ -239,7 +239,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     struct fg_purchase *purchase = &context->purchase;
     struct order_request order;
     context->request = request;
-    if (!identity_of(request, worker_options(worker), &purchase->user))
+    if (!identity_of(request, &purchase->user))
         return;
     const struct fg_catalogue_sale *sale = lookup_sale(request, match->parameters[0]);
     if (sale == NULL || !read_key(request, purchase) || !read_body(request, &order))

@@ -189,8 +189,9 @@ enum fg_result reload_rollback(struct reload *reload,
     if (reload->past_count == 0)
         return fg_error_set(error, FG_REFUSED, "there is no configuration to go back to");
     struct configuration *last = reload->past[reload->past_count - 1];
-    enum fg_result result = configuration_parse(fg_config_content(last->source), reload->path,
-                                                CONFIGURATION_ROLLBACK, &configuration, error);
+    enum fg_result result =
+        configuration_parse(fg_config_content(last->source), reload->path, reload->path,
+                            CONFIGURATION_ROLLBACK, &configuration, error);
     if (result == FG_OK)
         result = change_to(reload, configuration, &verdict, error);
     if (result == FG_OK)

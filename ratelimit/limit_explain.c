@@ -11,8 +11,8 @@ static void fill_tokens(const struct limit_trial *trial, struct fg_limit_explana
     const struct fg_token_clock *clock = limit_look(trial, &word);
     explanation->burst = clock->burst;
     explanation->left = limit_is_shut(trial) ? 0 : fg_token_left(clock, word, trial->units);
-    explanation->wait_ns =
-        limit_is_shut(trial) ? UINT64_MAX : fg_token_wait_ns(clock, word, trial->now_ns);
+    explanation->wait_ns = limit_wait_ns(trial);
+    explanation->missing_header = trial->missing_header;
 }
 
 static void judge(const struct limit_trial *trial, struct fg_limit_explanation *explanation)

@@ -140,5 +140,7 @@ struct limit_override *limit_override_place(const struct limit_rule *rule, struc
 const struct fg_token_clock *limit_look(const struct limit_trial *trial, uint64_t *word_r);
 /* True: by override or for want of a share, whatever the word says. */
 bool limit_is_shut(const struct limit_trial *trial);
+/* Until it would pass; UINT64_MAX: never. */
+uint64_t limit_wait_ns(const struct limit_trial *trial);
 
 #endif

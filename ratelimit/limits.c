@@ -213,7 +213,7 @@ static void count_all(const struct limit_trial *trials, size_t count, unsigned t
     }
 }
 
-static uint64_t wait_of(const struct limit_trial *trial)
+uint64_t limit_wait_ns(const struct limit_trial *trial)
 {
     uint64_t word;
     if (limit_is_shut(trial))
@@ -246,7 +246,7 @@ static void choose_refusal(const struct limit_trial *trials, size_t count,
         if (!refuses(&trials[i]))
             continue;
         bool misses = trials[i].missing_header != NULL;
-        uint64_t wait_ns = misses ? 0 : wait_of(&trials[i]);
+        uint64_t wait_ns = misses ? 0 : limit_wait_ns(&trials[i]);
         if (refusal->limit == NULL || misses || wait_ns > refusal->wait_ns)
             fill_refusal(&trials[i], wait_ns, refusal);
         if (misses)

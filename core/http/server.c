@@ -50,8 +50,8 @@ struct fg_http_connection {
         node; /* on the server's list of all, or of those that wait for a request object */
     struct fg_http_server *server;
     struct fg_http_request *request;
+    uint16_t note; /* the handler's */
     uint8_t state;
-    uint8_t note;      /* the handler's */
     bool is_waiting;   /* paused, because all request objects are in use */
     bool is_fresh;     /* nothing was received yet */
     bool peer_ended;   /* answer what is being handled, then close */
@@ -570,7 +570,7 @@ bool fg_http_peer(const struct fg_http_request *request, struct fg_address *addr
     return address->socket.any.sa_family != AF_UNIX;
 }
 
-uint8_t *fg_http_connection_note(struct fg_http_request *request)
+uint16_t *fg_http_connection_note(struct fg_http_request *request)
 {
     return request->connection == NULL ? NULL : &request->connection->note;
 }

@@ -94,7 +94,7 @@ void fg_http_server_free(struct fg_http_server **server); /* must be drained: as
 bool fg_http_peer(const struct fg_http_request *request, struct fg_address *address_r);
 /* A byte that stays with the connection, 0 at first: what a handler found out about the peer. NULL when the
  * peer has gone. */
-uint8_t *fg_http_connection_note(struct fg_http_request *request);
+uint16_t *fg_http_connection_note(struct fg_http_request *request);
 /* Starts an answer: status line and the fields every answer has. Then fields, then the body. */
 void fg_http_begin(struct fg_http_request *request, int status, const char *content_type);
 void fg_http_field(struct fg_http_request *request, const char *name, struct fg_text value);

@@ -96,12 +96,13 @@ void fg_limits_sweep(struct fg_limits *limits, uint64_t now_ns, unsigned parts);
 struct fg_limit_explanation {
     const struct fg_limit_definition *limit;
     bool applies;
-    const char *why_not;       /* when it does not */
-    char key[512];             /* "user=alice sku=8801" */
-    bool is_enforced;          /* for this key */
-    const char *override_kind; /* "rate", "unlimited", "deny"; NULL: none names this key */
+    const char *why_not;        /* when it does not */
+    char key[512];              /* "user=alice sku=8801" */
+    bool is_enforced;           /* for this key */
+    const char *override_kind;  /* "rate", "unlimited", "deny"; NULL: none names this key */
+    const char *missing_header; /* for want of which it refuses; NULL: none */
     enum fg_limit_result result;
-    uint64_t burst, left, wait_ns;
+    uint64_t burst, left, wait_ns; /* wait_ns UINT64_MAX: denied for good */
     struct fg_rate rate;
 };
 /* What each rule would say to that request, in order of id; changes nothing. */
