@@ -106,11 +106,10 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
     uint64_t hashes[RULES], units[RULES], read = 0;
     struct fg_table_receipt receipts[RULES];
     const uint64_t dice = runner->seed = mix(runner->seed);
-    for (unsigned i = 0; i < RULES; i++) {
+    for (unsigned i = 0; i < RULES; i++)
         hashes[i] = hash_of(&rules[i], place(dice, i, KEYS));
-        if (runner->prefetches)
-            fg_table_prefetch(rules[i].table, hashes[i]);
-    }
+    for (unsigned i = 0; i < RULES && runner->prefetches; i++)
+        fg_table_prefetch(rules[i].table, hashes[i]);
     bool admitted = true;
     for (unsigned i = 0; i < RULES; i++) {
         units[i] = fg_token_units(&rules[i].clock, now_ns);

@@ -30,7 +30,8 @@ struct fg_table *fg_table_new(uint64_t keys);
 void fg_table_free(struct fg_table **table); /* nobody else may use it any more */
 uint64_t fg_table_bytes(const struct fg_table *table);
 
-/* Fetches the key's line; ask all tables before the first is checked. */
+/* Fetches the key's line. Make all hashes of a request, then prefetch for all, one right after the other, then check: a
+ * prefetch that misses the TLB holds up what comes after it, but not the next prefetch. */
 void fg_table_prefetch(const struct fg_table *table, uint64_t hash);
 
 /* The key's word now; 0: not there. Changes nothing. */
