@@ -330,7 +330,7 @@ static void await(struct fg_admin_answer *answer, const char *id, const char *st
     }
 }
 
-/* "gateway: redis, worker 0: open, forced: open" */
+/* "gateway: redis, worker 0: forced: open"; the state follows within a moment, so it is not told. */
 static void print_forced(const struct fg_ctl *ctl, const char *where, const char *id,
                          const json_t *document)
 {
@@ -344,13 +344,19 @@ static void print_forced(const struct fg_ctl *ctl, const char *where, const char
         fprintf(ctl->out, "%s: %s", where, id);
         if (json_is_integer(json_object_get(breaker, "worker")))
             fprintf(ctl->out, ", worker %" PRId64, fg_document_number(breaker, "worker"));
-        fprintf(ctl->out, ": %s, forced: %s\n", fg_document_text(breaker, "state"),
-                fg_document_text(breaker, "forced"));
+        fprintf(ctl->out, ": forced: %s\n", fg_document_text(breaker, "forced"));
     }
 }
 
 static void print_all_forced(const struct fg_ctl *ctl, const struct fg_fleet *fleet, const char *id)
 {
+    const json_t *relay = fg_fleet_answer(&fleet->relay);
+
+    if (ctl->json && ctl->gateway_count == 1 && relay != NULL &&
+        fleet->gateways[0].result == FG_NOT_FOUND) {
+        fg_document_print(relay, ctl->out); /* the only one who has it */
+        return;
+    }
     if (ctl->json) {
         fg_fleet_print(ctl, fleet, "answer", true);
         return;
@@ -358,7 +364,7 @@ static void print_all_forced(const struct fg_ctl *ctl, const struct fg_fleet *fl
     for (size_t i = 0; i < ctl->gateway_count; i++)
         print_forced(ctl, ctl->gateway_count > 1 ? ctl->gateways[i] : "gateway", id,
                      fg_fleet_answer(&fleet->gateways[i]));
-    print_forced(ctl, "relay", id, fg_fleet_answer(&fleet->relay));
+    print_forced(ctl, "relay", id, relay);
 }
 
 /* Who does not have the breaker has nothing to do. The first who can answer for nobody having it does. */

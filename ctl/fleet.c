@@ -121,7 +121,7 @@ void fg_fleet_print(const struct fg_ctl *ctl, const struct fg_fleet *fleet, cons
         document = json_pack("{s:o}", "gateways", list);
     }
     bool is_refusal = ctl->gateway_count == 1 && fleet->gateways[0].result != FG_OK;
-    if (with_relay && (relay != NULL || !is_refusal))
+    if (with_relay && !is_refusal)
         (void)json_object_set(document, "relay", relay != NULL ? relay : json_null());
     fg_document_print(document, ctl->out);
     json_decref(document);

@@ -145,6 +145,23 @@ def test_a_breaker_is_held_open_and_given_back(stage, shopper):
     assert stranger.returncode == 1 and "redis" in stranger.stderr
 
 
+@pytest.mark.sanitize
+def test_a_breaker_of_the_relay_is_held_open_and_given_back(stage):
+    gateway = stage.gateway()
+    told = ctl("breakers", at=[gateway])
+    assert told.returncode == 0 and "relay cannot be reached at " in told.stdout
+    assert ctl("--relay", f"unix:{stage.folder}/g0/relay.sock", "breakers", at=[gateway]).returncode == 3
+    stage.relay()
+    forced = ctl("breaker", "force", "ledger", "observe", at=[gateway])
+    assert forced.returncode == 0 and forced.stdout == "relay: ledger: forced: observe\n", forced
+    shown = ctl("breakers", at=[gateway]).stdout
+    assert re.search(r"^relay +ledger +- +closed +observe ", shown, re.M), shown
+    document = json.loads(ctl("--json", "breaker", "force", "ledger", "automatic", at=[gateway]).stdout)
+    assert document["breakers"][0]["forced"] == "automatic"
+    shown = json.loads(ctl("--json", "breakers", at=[gateway]).stdout)
+    assert [row["id"] for row in shown["relay"]["breakers"]] == ["ledger"] and shown["breakers"][0]["id"] == "redis"
+
+
 # --- live views ---------------------------------------------------------------------------------------------
 
 

@@ -285,7 +285,7 @@ static void test_a_breaker_is_forced_where_it_is(void **state)
     struct run run = run_with(&gateway, NULL);
     run.ctl.relay = relay.address;
     assert_ends(&run, WORDS("breaker", "force", "redis", "open"), FG_OK,
-                "gateway: redis, worker 0: closed, forced: open\n", NULL);
+                "gateway: redis, worker 0: forced: open\n", NULL);
     close_server(&gateway, "POST /admin/v1/breakers/redis/force | {\"to\":\"open\"}\n"
                            "GET /admin/v1/breakers\n");
     close_server(&relay, "POST /admin/v1/breakers/redis/force | {\"to\":\"open\"}\n");
