@@ -109,6 +109,18 @@ static void add_mode(struct fg_table *table, const json_t *limit)
         fg_table_add(table, mode);
 }
 
+/* "cluster/2": two gateways divide it. */
+static void add_scope(struct fg_table *table, const json_t *limit)
+{
+    const char *scope = fg_document_text(limit, "scope");
+
+    if (strcmp(scope, "cluster") == 0)
+        fg_table_add_format(table, "%s/%" PRId64, scope,
+                            fg_document_number(limit, "gateways_alive"));
+    else
+        fg_table_add(table, scope);
+}
+
 /* "user sku" */
 static void add_key(struct fg_table *table, const json_t *key)
 {
@@ -171,7 +183,7 @@ static void add_row(struct fg_table *table, const struct limits_view *view, cons
         add_bytes(table, fg_document_number(limit, "bytes"));
     add_key(table, json_object_get(limit, "key"));
     if (!is_live)
-        fg_table_add(table, fg_document_text(limit, "scope"));
+        add_scope(table, limit);
     add_match(table, json_object_get(limit, "match"));
 }
 

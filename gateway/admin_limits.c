@@ -70,8 +70,11 @@ void admin_handle_limits(struct fg_http_request *request, const struct fg_route_
     const struct gateway *gateway = admin_gateway(request);
     const struct settings *settings = reload_settings(gateway->reload);
     json_t *rows = json_array();
-    for (size_t i = 0; i < fg_limits_count(settings->limits); i++)
-        json_array_append_new(rows, json_limit(settings->limits, i));
+    for (size_t i = 0; i < fg_limits_count(settings->limits); i++) {
+        json_t *row = json_limit(settings->limits, i);
+        json_object_set_new(row, "gateways_alive", json_count(settings->share));
+        json_array_append_new(rows, row);
+    }
     admin_answer_json(request,
                       json_pack("{s:I, s:I, s:o}", "generation",
                                 (json_int_t)settings->configuration->generation, "gateways_alive",

@@ -86,7 +86,10 @@ static void show_duration(struct fg_buffer *out, uint64_t ns)
                                         1000,
                                         1 };
     static const char *const units[] = { "d", "h", "m", "s", "ms", "us", "ns" };
-    show_in_units(out, ns, factors, units);
+    if (ns == 0)
+        fg_buffer_add_string(out, "0s"); /* as people write it */
+    else
+        show_in_units(out, ns, factors, units);
 }
 
 static void show_size(struct fg_buffer *out, uint64_t bytes)
