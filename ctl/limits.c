@@ -2,6 +2,7 @@
  *
  * A row of a reading is one limit: the first gateway's object, with the counters of the others added. Its "row"
  * names the limit and who answered, so that a gateway that comes or goes makes no leap in a rate. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "document.h"
