@@ -1,4 +1,5 @@
 """A small HTTP/1.1 client that hides nothing: bytes out, one answer after the other in."""
+import itertools
 import json
 import select
 import socket
@@ -143,6 +144,17 @@ class Line:
         if answer.header("connection") == "close":
             self.close()
         return answer
+
+    def asks_all(self, requests, window=64):
+        """The answers to a stream of raw requests, of which a window is under way at a time."""
+        requests = iter(requests)
+        while True:
+            some = list(itertools.islice(requests, window))
+            if not some:
+                return
+            self.send(b"".join(some))
+            for _ in some:
+                yield self.receive()
 
     def is_closed_by_peer(self, patience=10):
         """Whether the other side ends the connection without another word."""

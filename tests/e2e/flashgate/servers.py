@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import threading
+import urllib.parse
 
 import redis
 
@@ -223,6 +224,42 @@ class Gateway(Server):
 
     def is_idle(self):
         return not any(self.gauges().values())
+
+    # --- its configuration and limits -------------------------------------------------------------------
+
+    def rewrites(self, text=None, **options):
+        """Changes its file under its feet; the next reload reads it. `text` is written as it is."""
+        self.configure(**options)
+        content = json.dumps(self.config, indent=1) if text is None else text
+        self.file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return self
+
+    def reloads(self, **options):
+        """A changed file, taken by every worker; what the answer says was changed."""
+        self.rewrites(**options)
+        answer = self.admin("POST", "/config/reload")
+        assert answer.status == 200, answer
+        self.runs_generation(answer.json["generation"])
+        return answer.json["changes"]
+
+    @property
+    def generations(self):
+        """Of the control thread, then of each worker."""
+        shown = self.admin("GET", "/config").json
+        return [shown["generation"], *shown["workers"]]
+
+    def runs_generation(self, number):
+        until(lambda: set(self.generations) == {number}, lambda: f"generation {number}: {self.generations}")
+
+    def limit(self, limit):
+        """The row of one limit: what it counted, what it remembers."""
+        return next(row for row in self.admin("GET", "/limits").json["limits"] if row["id"] == limit)
+
+    def explains(self, **question):
+        """What would happen to a request, and why; `limits` by id."""
+        answer = self.admin("GET", "/explain?" + urllib.parse.urlencode(question, doseq=True))
+        assert answer.status == 200, answer
+        return {**answer.json, "limits": {row["id"]: row for row in answer.json["limits"]}}
 
     # --- its Redis --------------------------------------------------------------------------------------
 
