@@ -4,10 +4,15 @@
 #include "flashgate/base/clock.h"
 #include "flashgate/base/counter.h"
 #include "flashgate/base/log.h"
+#include "flashgate/ratelimit/breaker_json.h"
 
 #include "admin-private.h"
 #include "reload.h"
 #include "worker.h"
+
+enum {
+    BREAKER_BYTES = 1024
+};
 
 static const char *const scope_words[] = { "gateway", "cluster" };
 
@@ -90,47 +95,20 @@ static const struct fg_breaker_definition *breaker_of(const struct gateway *gate
     return breakers->count == 0 ? NULL : breakers->items;
 }
 
-static json_t *json_window(const struct fg_breaker_view *view)
-{
-    return json_pack("{s:o, s:o, s:o}", "calls", json_count(fg_counter_read(&view->window_calls)),
-                     "errors", json_count(fg_counter_read(&view->window_errors)), "slow",
-                     json_count(fg_counter_read(&view->window_slow)));
-}
-
-static json_t *json_calls(const struct fg_breaker_view *view)
-{
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "good", json_count(fg_counter_read(&view->good)),
-                     "error", json_count(fg_counter_read(&view->error)), "slow",
-                     json_count(fg_counter_read(&view->slow)), "refused",
-                     json_count(fg_counter_read(&view->refused)), "would_refuse",
-                     json_count(fg_counter_read(&view->would_refuse)));
-}
-
-static json_t *json_transitions(const struct fg_breaker_view *view)
-{
-    json_t *row = json_object();
-    for (unsigned i = 0; i < FG_BREAKER_STATES; i++)
-        json_object_set_new(row, fg_breaker_state_words[i],
-                            json_count(fg_counter_read(&view->entered[i])));
-    return row;
-}
-
 json_t *admin_json_breaker(const struct gateway *gateway, unsigned worker)
 {
     const struct fg_breaker_definition *definition = breaker_of(gateway);
     const struct fg_breaker_view *view = worker_breaker(gateway->workers[worker]);
     if (definition == NULL)
         return json_null();
-    uint64_t state = fg_counter_read(&view->state);
-    uint64_t in_state_ns = fg_clock_steady_ns() - fg_counter_read(&view->since_ns);
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:f, s:o, s:o, s:o}", "id",
-                     definition->id, "guards", definition->guards, "worker", (int)worker, "state",
-                     fg_breaker_state_words[state], "forced",
-                     fg_breaker_force_words[fg_counter_read(&view->force)], "mode",
-                     fg_mode_words[fg_counter_read(&view->mode)], "step",
-                     (json_int_t)fg_counter_read(&view->step), "since_s",
-                     (double)in_state_ns / (double)FG_SECOND_IN_NS, "window", json_window(view),
-                     "calls", json_calls(view), "transitions", json_transitions(view));
+    char memory[BREAKER_BYTES];
+    struct fg_buffer text = fg_buffer_over(memory, sizeof memory);
+    fg_breaker_add_json(&text, definition->id, definition->guards,
+                        (enum fg_breaker_force)fg_counter_read(&view->force), view,
+                        fg_clock_steady_ns());
+    json_t *row = json_loadb(text.at, text.length, 0, NULL);
+    json_object_set_new(row, "worker", json_count(worker));
+    return row;
 }
 
 static json_t *json_concurrency_worker(const struct gateway *gateway, unsigned worker)
@@ -180,24 +158,6 @@ void admin_handle_breakers(struct fg_http_request *request, const struct fg_rout
     answer_breakers(request);
 }
 
-/* {"to": WORD} and nothing else. */
-static bool read_force(const struct fg_http_request *request, enum fg_breaker_force *force)
-{
-    struct fg_text body = fg_http_body(&request->parser);
-    json_t *root =
-        json_loadb(body.length == 0 ? "" : body.at, body.length, JSON_REJECT_DUPLICATES, NULL);
-    const char *word = json_string_value(json_object_get(root, "to"));
-    bool is_read = false;
-    for (unsigned i = 0; word != NULL && fg_breaker_force_words[i] != NULL; i++) {
-        if (strcmp(word, fg_breaker_force_words[i]) != 0)
-            continue;
-        *force = (enum fg_breaker_force)i;
-        is_read = json_object_size(root) == 1;
-    }
-    json_decref(root);
-    return is_read;
-}
-
 /* The workers see it within a turn of their loops; the answer may still show the state before. */
 void admin_handle_breaker_force(struct fg_http_request *request, const struct fg_route_match *match)
 {
@@ -210,7 +170,7 @@ void admin_handle_breaker_force(struct fg_http_request *request, const struct fg
                               definition == NULL ? "(none)" : definition->id);
         return;
     }
-    if (!read_force(request, &force)) {
+    if (!fg_breaker_read_force(fg_http_body(&request->parser), &force)) {
         fg_http_refuse(request, FG_PROBLEM_BAD_REQUEST, 0,
                        FG_TEXT("expected {\"to\":\"open\"}, or closed, observe or automatic"));
         return;

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "audit.h"
-#include "breaker_json.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
 #include "flashgate/http/router.h"
+#include "flashgate/ratelimit/breaker_json.h"
 #include "flashgate/http/server.h"
 #include "flashgate/ring/ring.h"
 #include "json_page.h"

@@ -1,5 +1,5 @@
-/* breaker_json.c - see breaker_json.h. */
-#include "breaker_json.h"
+/* breaker_json.c - see flashgate/ratelimit/breaker_json.h. */
+#include "flashgate/ratelimit/breaker_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,12 +1,12 @@
-/* breaker_json.h - a breaker as the admin interface shows it, and the body that forces one: the gateway's
- * document, but that there is no worker.
+/* breaker_json.h - a breaker as the admin interfaces show it, and the body that forces one. The gateway adds
+ * which worker's it is. Any thread; never blocks.
  *
  *   {"id","guards","state","forced","mode","step","since_s",
  *    "window":{"calls","errors","slow"},
  *    "calls":{"good","error","slow","refused","would_refuse"},
  *    "transitions":{"closed","open","half_open"}} */
-#ifndef FLASHGATE_RELAY_BREAKER_JSON_H
-#define FLASHGATE_RELAY_BREAKER_JSON_H
+#ifndef FLASHGATE_RATELIMIT_BREAKER_JSON_H
+#define FLASHGATE_RATELIMIT_BREAKER_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,6 @@ void fg_breaker_add_json(struct fg_buffer *out, const char *id, const char *guar
                          uint64_t now_ns);
 
 /* Reads {"to":"open|closed|observe|automatic"}, and nothing else. */
-bool fg_breaker_read_force(struct fg_text json, enum fg_breaker_force *force_r);
+bool fg_breaker_read_force(struct fg_text json, enum fg_breaker_force *force_r) FG_MUST_CHECK;
 
 #endif
