@@ -1,5 +1,4 @@
 """Rate limits as shoppers meet them: who is refused, for how long, and what it costs everybody else."""
-import itertools
 import threading
 import time
 

@@ -61,23 +61,26 @@ class Answer:
 
 
 class Line:
-    """One connection. `address` is ("127.0.0.1", port) or the path of a unix socket."""
+    """One connection. `address` is (IP, port) or the path of a unix socket; `source` an address of one's own."""
 
-    def __init__(self, address, patience=30):
-        self.address, self.patience = address, patience
+    def __init__(self, address, patience=30, source=None):
+        self.address, self.patience, self.source = address, patience, source
         self.socket, self.rest = None, b""
 
     def connect(self):
         self.close()
-        family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
+        is_unix = isinstance(self.address, str)
+        family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         self.socket = socket.socket(family)
         self.socket.settimeout(self.patience)
         try:
+            if self.source is not None:
+                self.socket.bind((self.source, 0))
             self.socket.connect(self.address)
         except OSError as error:
             self.close()
             raise Lost(f"cannot connect: {error}", sent=False) from None
-        if family == socket.AF_INET:
+        if not is_unix:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
         return self
