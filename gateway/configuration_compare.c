@@ -10,7 +10,9 @@
 
 enum {
     NAME_BYTES = 160,
-    WORDS_BYTES = 2048
+    WORDS_BYTES = 2048,
+    CUT_BYTES = 16,         /* of WORDS_BYTES: room to say that there is more */
+    VALUE_SHOWN_BYTES = 200 /* of a value, in words */
 };
 
 struct comparison {
@@ -20,7 +22,7 @@ struct comparison {
     char group[NAME_BYTES]; /* "limits.user-sku": the one that `words` is about; "": none */
     char words_memory[WORDS_BYTES];
     struct fg_buffer words;
-    bool is_new, is_gone;
+    bool is_new, is_gone, is_cut; /* is_cut: not all of it fits into `words` */
 };
 
 /* --- limits and breakers by id ---------------------------------------------------------------------- */
@@ -38,35 +40,44 @@ static const struct fg_limit_definition *find_limit(const struct configuration *
     return NULL;
 }
 
-/* "limits.a.b.rate" is of the limit a.b: the longest id that fits; an id may have dots. */
-static size_t group_length(const char *name, const char *list, size_t item_bytes,
-                           const struct fg_config_list *items)
-{
-    size_t prefix = strlen(list), best = 0;
-    if (strncmp(name, list, prefix) != 0 || name[prefix] != '.')
-        return 0;
-    for (size_t i = 0; i < items->count; i++) {
-        /* Both definitions begin with their id. */
-        const char *id =
-            *(char *const *)(const void *)((const char *)items->items + i * item_bytes);
-        size_t length = strlen(id);
-        if (length > best && strncmp(name + prefix + 1, id, length) == 0 &&
-            name[prefix + 1 + length] == '.')
-            best = length;
-    }
-    return best == 0 ? 0 : prefix + 1 + best;
-}
-
+/* How much of the name names a limit or breaker: "limits.a.b.rate" is of the limit a.b, the longest id that
+ * fits, for an id may have dots. Every one of them has a row with its id. 0: of none. */
 static size_t group_in(const struct configuration *configuration, const char *name)
 {
-    size_t length = group_length(name, "limits", sizeof(struct fg_limit_definition),
-                                 &configuration->options.limits);
-    return length > 0 ? length
-                      : group_length(name, "breakers", sizeof(struct fg_breaker_definition),
-                                     &configuration->options.breakers);
+    size_t least = strcspn(name, ".");
+    if (strncmp(name, "limits.", least + 1) != 0 && strncmp(name, "breakers.", least + 1) != 0)
+        return 0;
+    for (size_t length = strlen(name); length > least; length--) {
+        char id[NAME_BYTES];
+        struct fg_buffer row = fg_buffer_over(id, sizeof id);
+        if (name[length] != '.')
+            continue;
+        fg_buffer_add_format(&row, "%.*s.id", (int)length, name);
+        if (!row.overflowed && fg_config_row_find(&configuration->listing, id) != NULL)
+            return length;
+    }
+    return 0;
 }
 
 /* --- words ------------------------------------------------------------------------------------------ */
+
+/* Words end up in JSON and in logs, so what is cut is cut between two characters, and seen to be. */
+static void add_value(struct fg_buffer *words, const char *value)
+{
+    size_t length = strlen(value), shown = length;
+    if (length > VALUE_SHOWN_BYTES)
+        for (shown = VALUE_SHOWN_BYTES; ((unsigned char)value[shown] & 0xc0) == 0x80; shown--)
+            continue;
+    fg_buffer_add_format(words, "%.*s%s", (int)shown, value, shown < length ? "…" : "");
+}
+
+static void add_step(struct fg_buffer *words, const struct fg_config_row *before,
+                     const struct fg_config_row *after)
+{
+    add_value(words, before == NULL || before->value[0] == '\0' ? "none" : before->value);
+    fg_buffer_add_string(words, " → ");
+    add_value(words, after == NULL || after->value[0] == '\0' ? "none" : after->value);
+}
 
 static bool is_limit(const char *group)
 {
@@ -96,6 +107,8 @@ static void end_group(struct comparison *comparison)
         return;
     const char *id = strchr(comparison->group, '.') + 1;
     const char *kind = is_limit(comparison->group) ? "limit" : "breaker";
+    if (comparison->is_cut)
+        fg_buffer_add_string(&comparison->words, ", …");
     comparison->words_memory[comparison->words.length] = '\0';
     if (comparison->is_new)
         snprintf(words, sizeof words, "%s %s is new (%s)", kind, id, comparison->words_memory);
@@ -121,24 +134,34 @@ static void begin_group(struct comparison *comparison, const char *name, size_t 
     end_group(comparison);
     snprintf(comparison->group, sizeof comparison->group, "%.*s", (int)length, name);
     comparison->words = fg_buffer_over(comparison->words_memory, WORDS_BYTES - 1);
+    comparison->is_cut = false;
     comparison->is_new = group_in(comparison->before, name) != length;
     comparison->is_gone = group_in(comparison->after, name) != length;
 }
 
-/* Of a new rule only what was said of it; of a changed one each value before and after. */
+/* A row that comes or goes says something only if the file does: the others have their defaults. */
+static bool is_said(const struct fg_config_row *before, const struct fg_config_row *after)
+{
+    return (before != NULL && after != NULL) || (after != NULL ? after : before)->place.line > 0;
+}
+
+/* Of a new rule what was said of it; of a changed one each value before and after. */
 static void add_to_group(struct comparison *comparison, const char *field,
                          const struct fg_config_row *before, const struct fg_config_row *after)
 {
-    const char *comma = comparison->words.length == 0 ? "" : ", ";
-    if (comparison->is_gone || (comparison->is_new && (after == NULL || after->place.line == 0 ||
-                                                       strcmp(field, "id") == 0)))
+    char memory[2 * VALUE_SHOWN_BYTES + NAME_BYTES + 16];
+    struct fg_buffer words = fg_buffer_over(memory, sizeof memory);
+    if (comparison->is_cut || comparison->is_gone || !is_said(before, after) ||
+        (comparison->is_new && strcmp(field, "id") == 0))
         return;
+    fg_buffer_add_format(&words, "%s%s ", comparison->words.length == 0 ? "" : ", ", field);
     if (comparison->is_new)
-        fg_buffer_add_format(&comparison->words, "%s%s %s", comma, field, after->value);
+        add_value(&words, after->value);
     else
-        fg_buffer_add_format(&comparison->words, "%s%s %s → %s", comma, field,
-                             before == NULL || before->value[0] == '\0' ? "none" : before->value,
-                             after == NULL || after->value[0] == '\0' ? "none" : after->value);
+        add_step(&words, before, after);
+    comparison->is_cut = comparison->words.length + words.length > WORDS_BYTES - CUT_BYTES;
+    if (!comparison->is_cut)
+        fg_buffer_add_text(&comparison->words, fg_buffer_text(&words));
 }
 
 static void on_row(const struct fg_config_row *before, const struct fg_config_row *after,
@@ -153,18 +176,18 @@ static void on_row(const struct fg_config_row *before, const struct fg_config_ro
         return;
     }
     end_group(comparison);
-    if (strcmp(name, "limits") == 0 || strcmp(name, "breakers") == 0)
+    if (!is_said(before, after) || strcmp(name, "limits") == 0 || strcmp(name, "breakers") == 0)
         return; /* "[]" against rows: said by the rows */
-    char words[WORDS_BYTES];
-    const char *was = before == NULL ? "none" : before->value,
-               *is = after == NULL ? "none" : after->value;
-    snprintf(words, sizeof words, "%s: %s → %s", name, was[0] == '\0' ? "none" : was,
-             is[0] == '\0' ? "none" : is);
+    char words_memory[WORDS_BYTES];
+    struct fg_buffer words = fg_buffer_over(words_memory, sizeof words_memory - 1);
+    fg_buffer_add_format(&words, "%s: ", name);
+    add_step(&words, before, after);
+    words_memory[words.length] = '\0';
     const struct configuration_change change = {
         .name = name,
         .before = before == NULL ? NULL : before->value,
         .after = after == NULL ? NULL : after->value,
-        .words = words,
+        .words = words_memory,
         .needs_restart = !(after != NULL ? after : before)->reloadable
     };
     comparison->each(&change, comparison->argument);
