@@ -54,10 +54,24 @@ def buy_all(stage, users, sku="8801", threads=8):
     assert not wrong, wrong[0]
 
 
-def test_ten_thousand_purchases_without_a_heap_call(stage):
+def limit(name, key, **more):
+    return {"id": name, "match": {"route": "buy"}, "key": key, "rate": "1_000_000/s", **more}
+
+
+GATE = {
+    "limits": [limit("user-sku", ["user", "sku"], overrides=[{"key": ["mallory", "8801"], "deny": True}]),
+               limit("ip", "client_ip"), limit("device", "header:x-device-id", missing="share"),
+               limit("all", "sku")],
+    "breakers": [{"id": "redis", "guards": "inventory", "min_calls": 10}],
+    "concurrency": {"algorithm": "gradient", "min": 16, "max": 64},
+}
+
+
+@pytest.mark.parametrize("gate", [{}, GATE], ids=["plain", "with-four-limits-and-gradient"])
+def test_ten_thousand_purchases_without_a_heap_call(stage, gate):
     library = compile_here(stage.folder, "count_heap.c", "count_heap.so", "-shared", "-fPIC")
     file = stage.folder / "heap"
-    gateway = stage.gateway(extra={"LD_PRELOAD": str(library), "COUNT_HEAP_FILE": str(file)})
+    gateway = stage.gateway(extra={"LD_PRELOAD": str(library), "COUNT_HEAP_FILE": str(file)}, **gate)
     books = stage.sale({"8801": 50_000})
     calls = Calls(gateway, file)
 
@@ -73,6 +87,12 @@ def test_ten_thousand_purchases_without_a_heap_call(stage):
     buy_all(stage, (f"s{i}" for i in range(2000)))
     for i in range(500):
         assert stage.shopper(f"s{i}").buys("8801", key="other").code == "limit_reached"
+    if gate:
+        for _ in range(500):
+            assert stage.shopper("mallory").buys("8801").code == "rate_limited"
+        metrics = gateway.metrics()
+        assert all(metrics[f'flashgate_limit_checks_total{{limit="{row["id"]}",result="pass"}}'] >= PURCHASES
+                   for row in gate["limits"])
     assert calls.of_workers() == after
     # And the count is no constant: a list of orders is made in memory of its own.
     for i in range(8):

@@ -1,4 +1,5 @@
 """The gateway, the relay, and a Redis of the operator's own."""
+import contextlib
 import json
 import os
 import pathlib
@@ -64,6 +65,25 @@ class Redis(Program):
 
     def client(self):
         return redis.Redis(unix_socket_path=self.socket, decode_responses=True, socket_timeout=PATIENCE)
+
+    @contextlib.contextmanager
+    def slowed(self, percent, period=0.1):
+        """Runs for only so much of the time: stopped and continued in a rhythm of `period` seconds."""
+        done = threading.Event()
+
+        def pace():
+            while not done.is_set():
+                self.suspend()
+                done.wait(period * (1 - percent / 100))
+                self.resume()
+                done.wait(period * percent / 100)
+        thread = threading.Thread(target=pace, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            done.set()
+            thread.join()
 
 
 class Server(Program):
@@ -217,6 +237,35 @@ class Gateway(Server):
         def is_known():
             return all(row["catalogue_generation"] >= generation for row in self.status()["workers"])
         until(is_known, f"{self.name} knows generation {generation}", patience)
+
+    # --- its configuration and its gate -----------------------------------------------------------------
+
+    def reloads(self, **options):
+        """Changes the file and has it read; waits until every worker runs it."""
+        self.configure(**options)
+        self.file.write_text(json.dumps(self.config, indent=1))
+        answer = self.admin("POST", "/config/reload")
+        assert answer.status == 200, answer
+        generation = answer.json["generation"]
+        until(lambda: min(self.admin("GET", "/config").json["workers"]) >= generation, f"all run {generation}")
+        return answer.json
+
+    def breakers(self):
+        """One row for each worker."""
+        return self.admin("GET", "/breakers").json["breakers"]
+
+    def breaker_states(self):
+        return {row["state"] for row in self.breakers()}
+
+    def breakers_are(self, state, patience=PATIENCE):
+        """Waits until every worker's is."""
+        until(lambda: self.breaker_states() == {state}, lambda: f"every breaker is {state}: {self.breakers()}", patience)
+
+    def forces_breaker(self, to, breaker="redis"):
+        answer = self.admin("POST", f"/breakers/{breaker}/force", json.dumps({"to": to}).encode())
+        if answer.status == 200:
+            until(lambda: all(row["forced"] == to for row in self.breakers()), f"every worker's is forced {to}")
+        return answer
 
     def gauges(self):
         metrics = self.metrics()

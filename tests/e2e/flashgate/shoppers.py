@@ -197,7 +197,7 @@ class Crowd:
                 if self.stopping.is_set():
                     return
                 shopper = Shopper(self.stage, f"{self.name}{number}-{turn}")
-                press = shopper.wants(self.skus[turn % len(self.skus)], 1, shopper.new_key())
+                press = shopper.wants(self.skus[(turn + number) % len(self.skus)], 1, shopper.new_key())
                 # A connection that is lost leads to the next gateway, as a load balancer would.
                 places = itertools.cycle(self.gateways[number % len(self.gateways):] + self.gateways)
                 shopper.asks_again(press, lambda places=places: next(places))
