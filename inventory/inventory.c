@@ -276,12 +276,12 @@ static void on_search_replied(struct fg_link_call *call, const struct fg_reply *
     struct search_call *asked = FG_CONTAINER_OF(call, struct search_call, call);
     struct fg_inventory *inventory = asked->inventory;
     struct fg_order_search *search = asked->search;
+    uint64_t sent_ns = call->sent_ns;
     bool is_good = reply != NULL && !fg_reply_is(reply, 0, FG_REPLY_ERROR);
-    fg_pool_give(&inventory->searches, asked);
+    fg_pool_give(&inventory->searches, asked); /* with `call` in it */
     if (search == NULL)
         return;
-    inventory_tell_end(inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED, 1,
-                       call->sent_ns);
+    inventory_tell_end(inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED, 1, sent_ns);
     tell(search, read_search(search, reply));
 }
 
