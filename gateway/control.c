@@ -92,9 +92,17 @@ static void on_phase_ends(struct fg_timer *timer, uint64_t now_ns)
     }
 }
 
+/* Without a fleet nothing is known, which is not the same as being alone: the gateway has not begun, or ends. */
+static void take_share(struct gateway *gateway)
+{
+    if (gateway->fleet != NULL)
+        reload_share(gateway->reload, fleet_alive(gateway->fleet));
+}
+
 static void on_tend(struct fg_timer *timer, uint64_t now_ns)
 {
     struct control *control = FG_CONTAINER_OF(timer, struct control, tends);
+    take_share(control->gateway); /* again, should it have failed for want of memory */
     reload_tend(control->gateway->reload);
     fg_timer_set(fg_ring_timers(control->ring), timer, now_ns + tend_interval_ns);
 }
@@ -129,7 +137,7 @@ static void on_woken(void *owner)
 {
     struct gateway *gateway = ((struct control *)owner)->gateway;
     background_finish_jobs(gateway->background);
-    reload_share(gateway->reload, fleet_alive(gateway->fleet));
+    take_share(gateway);
 }
 
 /* --- the metrics listener --------------------------------------------------------------------------- */

@@ -142,7 +142,6 @@ static void stop_workers(struct gateway *gateway)
 static int run(struct gateway *gateway, const char *password)
 {
     struct fg_error error;
-    control_block_signals();
     /* The folder's lock first: a second gateway of the same configuration is told so, not of a port in use. */
     if (make_state_folder(gateway, &error) != FG_OK ||
         background_open(gateway, &gateway->background, &error) != FG_OK ||
@@ -191,6 +190,8 @@ int main(int argc, char **argv)
         return 0;
     if (sale_path != NULL)
         return check_sale();
+    if (!wants_check)
+        control_block_signals(); /* first: a SIGHUP that comes early must not end it */
     if (configuration_load(config_path, CONFIGURATION_START, &configuration, &error) != FG_OK)
         return fail(&error);
     if (wants_check) {

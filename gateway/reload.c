@@ -2,6 +2,7 @@
  * here. */
 #include "reload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,10 +134,11 @@ static enum fg_result change_to(struct reload *reload, struct configuration *con
     configuration_compare(before, configuration, on_change, verdict);
     verdict->memory[verdict->reasons.length] = '\0';
     if (verdict->needing_restart > 0)
-        result = fg_error_set(error, FG_REFUSED,
-                              "this cannot change while the gateway runs: %s; nothing was changed, "
-                              "restart the gateway for it",
-                              verdict->memory);
+        result =
+            fg_error_set(error, FG_REFUSED,
+                         "this cannot change while the gateway runs: %s%s; nothing was changed, "
+                         "restart the gateway for it",
+                         verdict->memory, verdict->reasons.overflowed ? "; …" : "");
     else if (verdict->changes > 0) {
         configuration->generation = reload->generation + 1;
         result = make_and_publish(reload, configuration, reload->current->share, error);
@@ -218,6 +220,16 @@ void reload_tend(struct reload *reload)
 
 /* --- opening and closing ---------------------------------------------------------------------------- */
 
+/* The file by its folder as it was at the start: a path that does not depend on the working folder any more, and
+ * that goes through the same symbolic links, so that one that is swapped is followed. */
+static char *absolute(const struct configuration *configuration, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *file = slash == NULL ? path : slash + 1;
+    char *whole;
+    return asprintf(&whole, "%s/%s", fg_config_folder(configuration->source), file) < 0 ? NULL
+                                                                                        : whole;
+}
+
 enum fg_result reload_open(struct gateway *gateway, const char *path,
                            struct configuration *configuration, struct reload **reload_r,
                            struct fg_error *error)
@@ -226,7 +238,7 @@ enum fg_result reload_open(struct gateway *gateway, const char *path,
     if (reload == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     reload->gateway = gateway;
-    reload->path = strdup(path);
+    reload->path = absolute(configuration, path);
     fg_hash_key_make(&reload->hash_key);
     configuration->generation = reload->generation = 1;
     enum fg_result result = reload->path == NULL

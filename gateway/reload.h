@@ -13,7 +13,7 @@
 struct gateway;
 struct reload;
 
-/* Takes over the configuration the gateway starts with; `path` is where it came from. Before any worker. */
+/* Holds the configuration the gateway starts with; `path` is where it came from. Before any worker. */
 enum fg_result reload_open(struct gateway *gateway, const char *path,
                            struct configuration *configuration, struct reload **reload_r,
                            struct fg_error *error) FG_MUST_CHECK;
