@@ -24,6 +24,7 @@ struct question {
         struct fg_text name, value;
     } headers[HEADERS_MAX];
     unsigned header_count;
+    bool is_unreadable; /* a value is too long, or no text */
     json_t *limits;
     struct fg_limit_explanation
         refusing; /* the limit that would answer; .limit NULL: none refuses */
@@ -34,8 +35,13 @@ static struct fg_text value_of(struct question *question, struct fg_text query, 
 {
     struct fg_buffer scratch = fg_buffer_over(question->memory[question->used], VALUE_BYTES);
     struct fg_text value;
-    if (!fg_http_query_value(query, name, &scratch, &value))
+    if (!fg_http_query_value(query, name, &scratch, &value)) {
+        question->is_unreadable |= scratch.overflowed;
         return (struct fg_text){ 0 };
+    }
+    json_t *json = json_stringn(value.at, value.length);
+    question->is_unreadable |= json == NULL; /* it could not be repeated in the answer */
+    json_decref(json);
     question->used++;
     return value;
 }
@@ -99,6 +105,8 @@ static const char *read_question(struct question *question, const struct fg_http
     asked->owner = question;
     if (!read_headers(question, query))
         return "too many header fields; expected at most 8";
+    if (question->is_unreadable)
+        return "expected values in UTF-8 of at most 512 bytes";
     if (!find_route(route.at == NULL ? FG_TEXT("buy") : route, &asked->route))
         return "no such route; expected buy, sale, my_orders or order";
     if (address.at != NULL && !read_address(address, asked))
@@ -164,6 +172,8 @@ static bool breaker_refuses(const struct worker *worker)
 {
     const struct fg_breaker_view *view = worker_breaker(worker);
     uint64_t force = fg_counter_read(&view->force);
+    if (fg_counter_read(&view->mode) == FG_MODE_OFF)
+        return false;
     if (force == FG_BREAKER_FORCE_OPEN)
         return true;
     return fg_counter_read(&view->mode) == FG_MODE_ENFORCE && force == FG_BREAKER_AUTOMATIC &&

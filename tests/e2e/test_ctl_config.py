@@ -124,6 +124,8 @@ def test_an_explanation_knows_the_header_fields_it_is_given(stage):
     assert ctl("explain", *nine, at=[gateway]).returncode == 2
     query = "&".join(["route=buy&ip=::1&user=ann&sku=1&sale=demo"] + ["header=a:b"] * 9)
     assert gateway.admin("GET", "/explain?" + query).status == 400
+    for unreadable in "user=%FF", "user=" + 600 * "a", "header=x-device:%C3":
+        assert gateway.admin("GET", "/explain?" + unreadable).status == 400, unreadable
 
 
 @pytest.mark.sanitize
