@@ -29,9 +29,11 @@ enum fg_result settings_new(struct configuration *configuration, const struct se
     settings->configuration = configuration_hold(configuration);
     settings->share = share;
     settings->limit_facts = facts_of(&configuration->options.limits);
-    enum fg_result result = fg_limits_new(&limits, before == NULL ? NULL : before->limits,
-                                          fg_clock_steady_ns(), &settings->limits, error);
-    if (result != FG_OK)
+    enum fg_result result =
+        fg_limits_new(&limits, before == NULL ? NULL : before->limits, &settings->limits, error);
+    if (result == FG_OK)
+        fg_limits_start(settings->limits, fg_clock_steady_ns());
+    else
         settings_free(&settings);
     *settings_r = settings;
     return result;

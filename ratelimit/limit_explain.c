@@ -7,10 +7,9 @@ static const char *const override_words[] = { "rate", "unlimited", "deny" };
 
 static void fill_tokens(const struct limit_trial *trial, struct fg_limit_explanation *explanation)
 {
-    uint64_t word;
-    const struct fg_token_clock *clock = limit_look(trial, &word);
-    explanation->burst = clock->burst;
-    explanation->left = limit_is_shut(trial) ? 0 : fg_token_left(clock, word, trial->units);
+    explanation->burst = trial->clock->burst;
+    explanation->left =
+        limit_is_shut(trial) ? 0 : fg_token_left(trial->clock, limit_look(trial), trial->units);
     explanation->wait_ns = limit_wait_ns(trial);
     explanation->missing_header = trial->missing_header;
 }
@@ -36,9 +35,9 @@ static void explain_rule(const struct fg_limits *limits, const struct limit_rule
 {
     char memory[KEY_BYTES_MAX];
     struct fg_buffer key = fg_buffer_over(memory, sizeof memory);
-    struct limit_trial trial = { .rule = rule, .now_ns = now_ns };
+    struct limit_trial trial = { .rule = rule };
     *explanation = (struct fg_limit_explanation){ .limit = rule->definition,
-                                                  .rate = rule->definition->rate,
+                                                  .rate = rule->rate,
                                                   .result = FG_LIMIT_SKIPPED };
     explanation->why_not = limit_mismatch(limits, rule, request);
     if (explanation->why_not != NULL)
@@ -49,11 +48,9 @@ static void explain_rule(const struct fg_limits *limits, const struct limit_rule
         return;
     }
     explanation->applies = true;
-    limit_key_settle(limits, &trial, fg_buffer_text(&key));
-    const bool has_rate = trial.override != NULL && trial.override->kind == OVERRIDE_RATE;
-    if (has_rate)
+    limit_key_settle(limits, &trial, fg_buffer_text(&key), now_ns);
+    if (trial.override != NULL && trial.override->kind == OVERRIDE_RATE)
         explanation->rate = trial.override->rate;
-    trial.units = fg_token_units(has_rate ? &trial.override->clock : &rule->clock, now_ns);
     fill_tokens(&trial, explanation);
     judge(&trial, explanation);
 }

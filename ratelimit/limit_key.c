@@ -1,15 +1,28 @@
 /* limit_key.c - a rule's key of a request, as bytes: for each part its length and its value, so that no two
  * different keys look alike. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 
 #include "limits-private.h"
 
 static const char four_kind = 4, six_kind = 6;
 
+void limit_parts_fill(struct limit_rule *rule)
+{
+    const struct fg_config_list *key = &rule->definition->key;
+    for (size_t i = 0; i < key->count; i++) {
+        bool is_part = fg_limit_part_of(((char **)key->items)[i], &rule->parts[i]);
+        assert(is_part); /* the reader checked */
+    }
+    rule->part_count = (unsigned)key->count;
+}
+
 static void add_part(struct fg_buffer *key, struct fg_text value)
 {
-    if (value.length > KEY_VALUE_BYTES) { /* only a header field can be that long */
+    /* Only a header field can be that long. Who makes two values with one hash only shares a key with himself:
+     * somebody else's he could as well send whole. */
+    if (value.length > KEY_VALUE_BYTES) {
         uint64_t hash = fg_hash(value.at, value.length, 0);
         fg_buffer_add_byte(key, (char)0xff);
         fg_buffer_add_byte(key, (char)0xff);
@@ -129,16 +142,24 @@ static bool is_enforced(const struct limit_rule *rule, struct fg_text key)
            fg_hash(key.at, key.length, rule->id_hash) % 100 < definition->enforce_percent;
 }
 
-void limit_key_settle(const struct fg_limits *limits, struct limit_trial *trial, struct fg_text key)
+void limit_key_settle(const struct fg_limits *limits, struct limit_trial *trial, struct fg_text key,
+                      uint64_t now_ns)
 {
     const struct limit_rule *rule = trial->rule;
+    struct limit_clock *clock = rule->clock;
     trial->hash = fg_hash_keyed(key.at, key.length, limits->hash_key);
     trial->is_enforced = is_enforced(rule, key);
     trial->override = NULL;
     if (rule->override_count > 0) {
         const struct limit_override *override = limit_override_place(rule, key);
         trial->override = override->key == NULL ? NULL : override;
+        if (override->key != NULL && override->kind == OVERRIDE_RATE)
+            clock = override->clock;
     }
+    trial->clock = &limit_clock_newest(clock)->clock;
+    trial->now_ns = now_ns;
+    trial->units = fg_token_units(trial->clock, now_ns);
+    trial->is_refused = trial->is_charged = false;
 }
 
 /* --- in words --------------------------------------------------------------------------------------- */

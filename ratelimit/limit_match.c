@@ -1,7 +1,8 @@
 /* limit_match.c - which rules a request asks, without looking at those of other sales and SKUs.
  *
  * Rules are grouped by what they match: route, and sale and SKU or "any". A request looks up at most four
- * groups, by hash; a collision of two groups' hashes is harmless, for each rule is compared again. */
+ * groups, by hash. Shoppers choose names and can make hashes collide; so each rule found is compared with what was
+ * looked up, "any" with "any", and none is found twice. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,9 +111,10 @@ void limit_index_free(struct limit_index *index)
     free(index->members);
 }
 
-static bool names(const char *wanted, struct fg_text value)
+/* NULL and at == NULL are "any". */
+static bool is_same(const char *wanted, struct fg_text value)
 {
-    return wanted == NULL || fg_text_equal(fg_text_of(wanted), value);
+    return (wanted == NULL) == (value.at == NULL) && fg_text_equal(fg_text_of(wanted), value);
 }
 
 static size_t add_group(const struct fg_limits *limits, const struct fg_limit_request *request,
@@ -123,8 +125,7 @@ static size_t add_group(const struct fg_limits *limits, const struct fg_limit_re
         group_place(&limits->index, group_hash(request->route, sale, sku));
     for (uint32_t i = 0; i < group->count; i++) {
         const struct limit_rule *rule = &limits->rules[limits->index.members[group->first + i]];
-        if (names(rule->definition->sale, request->sale) &&
-            names(rule->definition->sku, request->sku))
+        if (is_same(rule->definition->sale, sale) && is_same(rule->definition->sku, sku))
             trials[count++].rule = rule;
     }
     return count;
@@ -167,9 +168,9 @@ const char *limit_mismatch(const struct fg_limits *limits, const struct limit_ru
     if (!route_fits(limits, definition, request->route))
         return definition->route != NULL ? "it is for another route"
                                          : "this route does not know its key";
-    if (!names(definition->sale, request->sale))
+    if (definition->sale != NULL && !is_same(definition->sale, request->sale))
         return "it is for another sale";
-    if (!names(definition->sku, request->sku))
+    if (definition->sku != NULL && !is_same(definition->sku, request->sku))
         return "it is for another SKU";
     return NULL;
 }

@@ -2,12 +2,12 @@
 #include "flashgate/ratelimit/limit_options.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "flashgate/base/buffer.h"
-#include "flashgate/ratelimit/table.h"
-#include "flashgate/ratelimit/tokens.h"
+#include "limits-private.h"
 
 enum {
     ID_BYTES = 64,
@@ -402,6 +402,54 @@ static enum fg_result check_override(const struct check *check,
     }
     return FG_OK;
 }
+struct override_note {
+    uint64_t hash;
+    size_t index;
+};
+
+static int compare_notes(const void *a, const void *b)
+{
+    const struct override_note *one = a, *other = b;
+    if (one->hash != other->hash)
+        return one->hash < other->hash ? -1 : 1;
+    return one->index < other->index ? -1 : 1;
+}
+
+/* By the hash of the key they stand for, so that two addresses with one prefix are one. */
+static void take_notes(const struct fg_limit_definition *definition, struct override_note *notes)
+{
+    struct limit_rule rule = { .definition = definition };
+    limit_parts_fill(&rule);
+    for (size_t i = 0; i < definition->overrides.count; i++) {
+        const struct fg_limit_override_definition *override =
+            (const struct fg_limit_override_definition *)definition->overrides.items + i;
+        char memory[KEY_BYTES_MAX];
+        struct fg_buffer key = fg_buffer_over(memory, sizeof memory);
+        limit_key_of_values(&rule, override->key.items, &key);
+        notes[i] = (struct override_note){ fg_hash(memory, key.length, 0), i };
+    }
+}
+
+/* Of two only one would count, and which is nothing to guess. */
+static enum fg_result check_override_keys(const struct check *check)
+{
+    const struct fg_config_list *list = &check->definition->overrides;
+    const struct fg_limit_override_definition *overrides = list->items;
+    struct override_note *notes = calloc(list->count + 1, sizeof *notes);
+    enum fg_result result = FG_OK;
+    if (notes == NULL)
+        return fg_error_set(check->error, FG_EXHAUSTED, "out of memory for %zu overrides",
+                            list->count);
+    take_notes(check->definition, notes);
+    qsort(notes, list->count, sizeof *notes, compare_notes);
+    for (size_t i = 1; i < list->count && result == FG_OK; i++)
+        if (notes[i].hash == notes[i - 1].hash)
+            result = fg_config_error_at(check->source, overrides[notes[i].index].key_place,
+                                        check->error, "this key has an override already (line %u)",
+                                        overrides[notes[i - 1].index].key_place.line);
+    free(notes);
+    return result;
+}
 
 static enum fg_result check_overrides(const struct check *check)
 {
@@ -410,7 +458,7 @@ static enum fg_result check_overrides(const struct check *check)
     for (size_t i = 0; i < overrides->count && result == FG_OK; i++)
         result = check_override(check,
                                 (const struct fg_limit_override_definition *)overrides->items + i);
-    return result;
+    return result == FG_OK ? check_override_keys(check) : result;
 }
 
 enum fg_result fg_limit_definitions_check(const struct fg_config_source *source,

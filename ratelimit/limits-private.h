@@ -17,20 +17,28 @@
 
 enum {
     KEY_VALUE_BYTES = 256, /* of a part; what is longer goes in as its hash */
-    KEY_BYTES_MAX = FG_LIMIT_PARTS_MAX * (KEY_VALUE_BYTES + 2),
-    CACHE_LINE_BYTES = 64
+    KEY_BYTES_MAX = FG_LIMIT_PARTS_MAX * (KEY_VALUE_BYTES + 2)
 };
 
 /* One thread's counts of one rule, in cache lines of its own. */
 struct limit_cell {
-    _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t results[FG_LIMIT_RESULTS];
+    FG_CACHE_ALIGNED _Atomic uint64_t results[FG_LIMIT_RESULTS];
     _Atomic uint64_t near, evicted, keys_in, keys_out;
+};
+
+/* A rule's or an override's clock. Sets whose states are the same are chained by it: the newest clock is the
+ * one that all go by. It keeps its successor alive, so whoever asks a set may follow the chain. */
+struct limit_clock {
+    struct fg_token_clock clock;
+    _Atomic(struct limit_clock *) next; /* NULL: it is the newest */
+    struct limit_clock *from; /* until it starts: one that it takes over from; may be NULL */
+    unsigned references;      /* of its owner and of the clock before; the maker's thread only */
 };
 
 /* A named key's own bucket. */
 struct limit_word {
+    FG_CACHE_ALIGNED _Atomic uint64_t word;
     unsigned references; /* of overrides in sets; the maker's thread only */
-    _Atomic uint64_t word;
 };
 
 /* What stays while sets come and go. */
@@ -52,8 +60,8 @@ struct limit_override {
     enum override_kind kind;
     uint8_t *key; /* as limit_key_make makes it */
     size_t key_bytes;
-    struct fg_rate rate;
-    struct fg_token_clock clock;
+    struct fg_rate rate;       /* this gateway's share */
+    struct limit_clock *clock; /* these two only of kind OVERRIDE_RATE */
     struct limit_word *word;
 };
 
@@ -64,7 +72,7 @@ struct limit_rule {
     uint64_t id_hash;    /* stable everywhere: chooses the keys of enforce_percent */
     bool is_closed;      /* scope cluster, and the share is not known yet */
     struct fg_rate rate; /* this gateway's share */
-    struct fg_token_clock clock;
+    struct limit_clock *clock;
     struct limit_state *state;
     struct limit_override *overrides; /* a hash table: override_mask + 1 places, key NULL: empty */
     size_t override_mask, override_count;
@@ -74,6 +82,7 @@ struct limit_rule {
 struct limit_trial {
     const struct limit_rule *rule;
     const struct limit_override *override; /* NULL: none */
+    const struct fg_token_clock *clock;    /* the newest when the trial began, to its end */
     uint64_t hash, now_ns, units;
     const char *missing_header;
     bool is_enforced, is_refused, is_charged;
@@ -93,8 +102,8 @@ struct limit_index {
 
 /* One thread's memory of the request it asks for. */
 struct limit_scratch {
-    _Alignas(CACHE_LINE_BYTES) size_t count; /* rules that the last request was charged by */
-    struct limit_trial *trials;              /* rule_count + 1 */
+    FG_CACHE_ALIGNED size_t count; /* rules that the last request was charged by */
+    struct limit_trial *trials;    /* rule_count + 1 */
 };
 
 struct fg_limits {
@@ -118,6 +127,7 @@ const char *limit_mismatch(const struct fg_limits *limits, const struct limit_ru
                            const struct fg_limit_request *request);
 
 /* limit_key.c */
+void limit_parts_fill(struct limit_rule *rule); /* from its definition */
 enum limit_key_outcome {
     LIMIT_KEY_MADE,
     LIMIT_KEY_SKIPPED, /* a header is missing, and the rule then does not apply */
@@ -128,16 +138,19 @@ enum limit_key_outcome limit_key_make(const struct limit_rule *rule,
                                       const char **missing_r);
 /* The key an override's values stand for. */
 void limit_key_of_values(const struct limit_rule *rule, char *const *values, struct fg_buffer *key);
-/* Fills hash, override and is_enforced of the trial. */
-void limit_key_settle(const struct fg_limits *limits, struct limit_trial *trial,
-                      struct fg_text key);
+/* Fills all but the rule and the missing header. */
+void limit_key_settle(const struct fg_limits *limits, struct limit_trial *trial, struct fg_text key,
+                      uint64_t now_ns);
 void limit_key_show(const struct limit_rule *rule, const struct fg_limit_request *request,
                     char *text, size_t bytes);
 struct limit_override *limit_override_place(const struct limit_rule *rule, struct fg_text key);
 
+/* limit_rules.c */
+struct limit_clock *limit_clock_newest(struct limit_clock *clock);
+
 /* limits.c */
-/* The clock, and the word as it is now. */
-const struct fg_token_clock *limit_look(const struct limit_trial *trial, uint64_t *word_r);
+/* The key's word as it is now. */
+uint64_t limit_look(const struct limit_trial *trial);
 /* True: by override or for want of a share, whatever the word says. */
 bool limit_is_shut(const struct limit_trial *trial);
 /* Until it would pass; UINT64_MAX: never. */

@@ -32,35 +32,28 @@ static bool is_unlimited(const struct limit_trial *trial)
     return trial->override != NULL && trial->override->kind == OVERRIDE_UNLIMITED;
 }
 
+static bool is_denied(const struct limit_trial *trial)
+{
+    return trial->override != NULL && trial->override->kind == OVERRIDE_DENY;
+}
+
 bool limit_is_shut(const struct limit_trial *trial)
 {
-    if (trial->override != NULL)
-        return trial->override->kind == OVERRIDE_DENY;
-    return trial->rule->is_closed;
+    return is_denied(trial) || (trial->rule->is_closed && !is_unlimited(trial));
 }
 
-static const struct fg_token_clock *clock_of(const struct limit_trial *trial)
+uint64_t limit_look(const struct limit_trial *trial)
 {
-    return has_own_word(trial) ? &trial->override->clock : &trial->rule->clock;
-}
-
-const struct fg_token_clock *limit_look(const struct limit_trial *trial, uint64_t *word)
-{
-    *word = has_own_word(trial)
-                ? atomic_load_explicit(&trial->override->word->word, memory_order_relaxed)
-                : fg_table_look(trial->rule->state->table, trial->hash);
-    return clock_of(trial);
+    return has_own_word(trial)
+               ? atomic_load_explicit(&trial->override->word->word, memory_order_relaxed)
+               : fg_table_look(trial->rule->state->table, trial->hash);
 }
 
 static bool admits(const struct limit_trial *trial)
 {
-    uint64_t word;
     if (is_unlimited(trial))
         return true;
-    if (limit_is_shut(trial))
-        return false;
-    const struct fg_token_clock *clock = limit_look(trial, &word);
-    return fg_token_admits(clock, word, trial->units);
+    return !limit_is_shut(trial) && fg_token_admits(trial->clock, limit_look(trial), trial->units);
 }
 
 /* A named key's bucket is a table of one. */
@@ -69,9 +62,9 @@ static enum fg_table_outcome charge_word(struct limit_trial *trial)
     _Atomic uint64_t *word = &trial->override->word->word;
     uint64_t before = atomic_load_explicit(word, memory_order_relaxed);
     for (unsigned i = 0; i < TRIES_MAX; i++) {
-        if (!fg_token_admits(&trial->override->clock, before, trial->units))
+        if (!fg_token_admits(trial->clock, before, trial->units))
             return FG_TABLE_REFUSED;
-        uint64_t after = fg_token_charge(&trial->override->clock, before, WORD_TAG, trial->units);
+        uint64_t after = fg_token_charge(trial->clock, before, WORD_TAG, trial->units);
         if (atomic_compare_exchange_weak_explicit(word, &before, after, memory_order_relaxed,
                                                   memory_order_relaxed)) {
             trial->receipt = (struct fg_table_receipt){ .before = before,
@@ -88,10 +81,10 @@ static void undo_word(const struct limit_trial *trial)
     _Atomic uint64_t *word = &trial->override->word->word;
     uint64_t now = atomic_load_explicit(word, memory_order_relaxed);
     for (unsigned i = 0; i < TRIES_MAX; i++) {
-        uint64_t after = now == trial->receipt.after
-                             ? trial->receipt.before
-                             : fg_token_give_back(&trial->override->clock, now,
-                                                  trial->receipt.units, trial->units);
+        uint64_t after =
+            now == trial->receipt.after
+                ? trial->receipt.before
+                : fg_token_give_back(trial->clock, now, trial->receipt.units, trial->units);
         if (atomic_compare_exchange_weak_explicit(word, &now, after, memory_order_relaxed,
                                                   memory_order_relaxed))
             return;
@@ -101,7 +94,7 @@ static void undo_word(const struct limit_trial *trial)
 static enum fg_table_outcome charge_table(struct limit_trial *trial, struct limit_cell *cell)
 {
     const struct limit_rule *rule = trial->rule;
-    enum fg_table_outcome outcome = fg_table_charge(rule->state->table, &rule->clock, trial->hash,
+    enum fg_table_outcome outcome = fg_table_charge(rule->state->table, trial->clock, trial->hash,
                                                     trial->units, &trial->receipt);
     if (outcome == FG_TABLE_EVICTED)
         fg_counter_add(&cell->evicted, 1);
@@ -122,8 +115,8 @@ static bool charge(struct limit_trial *trial, struct limit_cell *cell)
     if (outcome == FG_TABLE_REFUSED)
         return false;
     trial->is_charged = true;
-    const struct fg_token_clock *clock = clock_of(trial);
-    if (fg_token_left(clock, trial->receipt.after, trial->units) * NEAR_PARTS < clock->burst)
+    if (fg_token_left(trial->clock, trial->receipt.after, trial->units) * NEAR_PARTS <
+        trial->clock->burst)
         fg_counter_add(&cell->near, 1);
     return true;
 }
@@ -134,8 +127,7 @@ static void undo(struct limit_trial *trial, struct limit_cell *cell)
         return;
     if (has_own_word(trial))
         undo_word(trial);
-    else if (fg_table_undo(trial->rule->state->table, &trial->rule->clock, &trial->receipt,
-                           trial->units))
+    else if (fg_table_undo(trial->rule->state->table, trial->clock, &trial->receipt, trial->units))
         fg_counter_add(&cell->keys_out, 1);
 }
 
@@ -156,11 +148,8 @@ static size_t make_keys(const struct fg_limits *limits, const struct fg_limit_re
             continue;
         trial->rule = rule;
         trial->missing_header = missing;
-        trial->is_refused = trial->is_charged = false;
-        limit_key_settle(limits, trial, fg_buffer_text(&key));
+        limit_key_settle(limits, trial, fg_buffer_text(&key), now_ns);
         fg_table_prefetch(rule->state->table, trial->hash);
-        trial->now_ns = now_ns;
-        trial->units = fg_token_units(clock_of(trial), now_ns);
         kept++;
     }
     return kept;
@@ -215,26 +204,22 @@ static void count_all(const struct limit_trial *trials, size_t count, unsigned t
 
 uint64_t limit_wait_ns(const struct limit_trial *trial)
 {
-    uint64_t word;
     if (limit_is_shut(trial))
-        return trial->override != NULL ? UINT64_MAX : joining_wait_ns;
-    const struct fg_token_clock *clock = limit_look(trial, &word);
-    return fg_token_wait_ns(clock, word, trial->now_ns);
+        return is_denied(trial) ? UINT64_MAX : joining_wait_ns;
+    return fg_token_wait_ns(trial->clock, limit_look(trial), trial->now_ns);
 }
 
 static void fill_refusal(const struct limit_trial *trial, uint64_t wait_ns,
                          struct fg_limit_refusal *refusal)
 {
-    uint64_t word;
-    const struct fg_token_clock *clock = limit_look(trial, &word);
     *refusal = (struct fg_limit_refusal){ .limit = trial->rule->definition,
                                           .missing_header = trial->missing_header,
                                           .rate = has_own_word(trial) ? trial->override->rate
                                                                       : trial->rule->rate,
-                                          .burst = clock->burst,
+                                          .burst = trial->clock->burst,
                                           .wait_ns = wait_ns };
     if (!limit_is_shut(trial))
-        refusal->left = fg_token_left(clock, word, trial->units);
+        refusal->left = fg_token_left(trial->clock, limit_look(trial), trial->units);
 }
 
 /* Of those that refuse, the one to wait for longest; one that misses a header comes before all. */

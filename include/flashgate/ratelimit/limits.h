@@ -5,7 +5,8 @@
  *
  * A set is made whenever the configuration or the number of gateways changes. A rule of the new set takes over
  * the state of the rule of the same id, if what it counts is still the same (fg_limit_keeps_state): its clock goes on from
- * the old one (tokens.h), so every key keeps the fraction of tokens it had.
+ * the old one (tokens.h), so every key keeps the fraction of tokens it had. Who still asks the old set then
+ * goes by the new clock too: two clocks of different speed on one table would soon admit for each other.
  *
  * A request asks all rules that match it. First every one is only looked at; a refusal by an enforced rule ends it
  * there and has cost no token anywhere. Then they are charged in order of id; if one has run out meanwhile, those
@@ -31,10 +32,14 @@ struct fg_limits_settings {
     unsigned share; /* gateways alive; 0: not known yet, and rules of scope cluster admit nobody */
 };
 
-/* `before` (may be NULL) is the set this one replaces; both may be asked until `before` is freed. */
+/* `before` (may be NULL) is the set this one replaces. Takes the memory, which may take a while; nobody is
+ * asked differently yet. */
 enum fg_result fg_limits_new(const struct fg_limits_settings *settings,
-                             const struct fg_limits *before, uint64_t now_ns,
-                             struct fg_limits **limits_r, struct fg_error *error) FG_MUST_CHECK;
+                             const struct fg_limits *before, struct fg_limits **limits_r,
+                             struct fg_error *error) FG_MUST_CHECK;
+/* Once, before it is asked and while `before` is still there: its clocks start, and take over from those of
+ * `before`. now_ns is the time of this call. From here on both may be asked, and freed in any order. */
+void fg_limits_start(struct fg_limits *limits, uint64_t now_ns);
 void fg_limits_free(struct fg_limits **limits); /* nobody asks it any more */
 /* Whether what `before` counted goes on to count for `after`: same key, prefixes and number of keys. */
 bool fg_limit_keeps_state(const struct fg_limit_definition *before,
