@@ -1,10 +1,14 @@
 /* fuzz_config.c - any bytes as a configuration: loaded whole, with every value in its bounds, or refused with a
- * sentence; never both, and nothing is leaked. */
+ * sentence; never both, and nothing is leaked. The bytes are read by a table that has every type of option, and
+ * by the gateway's own; what that one takes is listed and compared. */
 #include "fuzz.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #include "flashgate/base/config.h"
+
+#include "gateway/configuration.h"
 
 struct element {
     char *name;
@@ -123,21 +127,27 @@ static void check(const struct settings *settings)
     MUST(settings->alone || (settings->nested >= 1 && settings->nested <= 5));
 }
 
-/* libfyaml 0.7.12 forgets a block when it unfolds some quoted scalars; a file is read once, at the start. */
+/* libfyaml 0.7.12 forgets a block when it unfolds some quoted scalars; a file is read only when somebody asks for
+ * it. The function is found by its name only where frames are followed slowly. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:fy_token_get_text";
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "fast_unwind_on_malloc=0";
+}
+
+static void read_every_type(struct fg_text content)
 {
     struct settings settings = { 0 };
     struct fg_config_source *source = NULL;
     struct fg_error error = { 0 };
-    enum fg_result result =
-        fg_config_parse((struct fg_text){ (const char *)bytes, length }, "fuzz.yaml", "/folder",
-                        options, &settings, sizeof settings, &source, &error);
+    enum fg_result result = fg_config_parse(content, "fuzz.yaml", "/folder", options, &settings,
+                                            sizeof settings, &source, &error);
     if (result == FG_OK) {
         check(&settings);
         (void)fg_config_error_at(source, settings.place, &error, "a check that comes later");
@@ -149,5 +159,85 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     }
     fg_config_free(options, &settings, sizeof settings);
     fg_config_source_free(&source);
+}
+
+/* --- the gateway's ---------------------------------------------------------------------------------- */
+
+static const char usual[] =
+    "trusted_proxies: [10.0.0.0/8]\n"
+    "limits:\n"
+    "  - { id: user-sku, match: { route: buy }, key: [user, sku], rate: 1/s, burst: 3 }\n"
+    "  - { id: ip, key: client_ip, rate: 20/s, overrides: [{ key: 10.0.0.1, deny: true }] }\n";
+
+static struct configuration *gateway_configuration(struct fg_text content)
+{
+    struct configuration *configuration = NULL;
+    struct fg_error error = { 0 };
+    enum fg_result result = configuration_parse(content, "fuzz.yaml", "/folder/flashgate.yaml",
+                                                CONFIGURATION_SENT, &configuration, &error);
+    MUST((result == FG_OK) == (configuration != NULL));
+    MUST(result == FG_OK || strlen(error.text) > 0);
+    return configuration;
+}
+
+static void check_text(const char *text)
+{
+    json_t *json = json_string(text); /* NULL unless it is UTF-8 */
+    MUST(json != NULL);
+    json_decref(json);
+}
+
+static void check_change(const struct configuration_change *change, void *argument)
+{
+    unsigned *count = argument;
+    (*count)++;
+    MUST(change->name[0] != '\0' && change->words[0] != '\0');
+    check_text(change->words);
+    if (change->before != NULL)
+        check_text(change->before);
+    if (change->after != NULL)
+        check_text(change->after);
+}
+
+static unsigned count_changes(const struct configuration *before, const struct configuration *after)
+{
+    unsigned count = 0;
+    configuration_compare(before, after, check_change, &count);
+    return count;
+}
+
+static void check_limits(const struct fg_config_list *list)
+{
+    MUST(list->count <= FG_LIMITS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct fg_limit_definition *limit =
+            (const struct fg_limit_definition *)list->items + i;
+        MUST(limit->id != NULL && limit->rate.count >= 1 && fg_limit_burst(limit) >= 1);
+        MUST(limit->key.count <= FG_LIMIT_PARTS_MAX && limit->enforce_percent <= 100);
+    }
+}
+
+static void read_gateways(struct fg_text content)
+{
+    struct configuration *read = gateway_configuration(content), *other, *again;
+    if (read == NULL)
+        return;
+    other = gateway_configuration(FG_TEXT(usual));
+    again = gateway_configuration(fg_config_content(read->source)); /* as a rollback does */
+    MUST(other != NULL && again != NULL);
+    check_limits(&read->options.limits);
+    MUST(count_changes(read, again) == 0);
+    (void)count_changes(read, other);
+    (void)count_changes(other, read);
+    configuration_release(&again);
+    configuration_release(&other);
+    configuration_release(&read);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    const struct fg_text content = { (const char *)bytes, length };
+    read_every_type(content);
+    read_gateways(content);
     return 0;
 }
