@@ -168,6 +168,17 @@ static int worker_that(const struct gateway *gateway, bool (*refuses)(const stru
     return -1;
 }
 
+/* An open breaker moves on with the next request after its wait, and lets that one go. */
+static bool still_waits(const struct worker *worker)
+{
+    const struct fg_config_list *breakers =
+        &reload_configuration(worker_gateway(worker)->reload)->options.breakers;
+    const struct fg_breaker_view *view = worker_breaker(worker);
+    const struct fg_breaker_definition *definition = breakers->items;
+    return breakers->count > 0 && fg_counter_read(&view->state) == FG_BREAKER_OPEN &&
+           fg_clock_steady_ns() < fg_counter_read(&view->since_ns) + definition->wait_ns;
+}
+
 static bool breaker_refuses(const struct worker *worker)
 {
     const struct fg_breaker_view *view = worker_breaker(worker);
@@ -177,7 +188,7 @@ static bool breaker_refuses(const struct worker *worker)
     if (force == FG_BREAKER_FORCE_OPEN)
         return true;
     return fg_counter_read(&view->mode) == FG_MODE_ENFORCE && force == FG_BREAKER_AUTOMATIC &&
-           fg_counter_read(&view->state) == FG_BREAKER_OPEN;
+           still_waits(worker);
 }
 
 static bool has_no_room(const struct worker *worker)

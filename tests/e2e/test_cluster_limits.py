@@ -1,0 +1,158 @@
+"""One limit for several gateways: each takes its share, the shares follow who is alive, and nobody is admitted twice."""
+import threading
+import time
+
+import pytest
+
+from flashgate.http import request
+from flashgate.programs import SLOWER, until
+
+SALE = "/v1/sales/demo"
+RATE = 200  # a second, of all gateways together
+
+
+def shared(burst=RATE // 2, rate=f"{RATE}/s"):
+    return {"id": "all", "match": {"route": "sale"}, "key": "sale", "rate": rate, "burst": burst, "scope": "cluster"}
+
+
+def alive(gateway):
+    return gateway.metrics()["flashgate_gateways_alive"]
+
+
+def share(gateway):
+    """Among how many the workers divide: what the control thread has handed out."""
+    return gateway.admin("GET", "/limits").json["gateways_alive"]
+
+
+def know_each_other(*gateways, count=None):
+    until(lambda: {share(gateway) for gateway in gateways} == {count or len(gateways)},
+          lambda: f"the number alive is {[share(gateway) for gateway in gateways]}")
+
+
+@pytest.fixture
+def two(stage):
+    redis = stage.redis()
+    gateways = [stage.gateway(redis, limits=[shared()]) for _ in range(2)]
+    stage.sale({"8801": 1})
+    know_each_other(*gateways)
+    return gateways
+
+
+def look_at(gateways, seconds):
+    """How many looks a second get through, all gateways together, when nobody stops asking."""
+    counts, wrong = [0] * len(gateways), []
+    ready = threading.Barrier(len(gateways) + 1)
+    began = ended = 0.0
+
+    def run(number):
+        line = gateways[number].line().connect()
+        try:
+            ready.wait()
+            until_when = time.monotonic() + seconds
+            while time.monotonic() < until_when:
+                answers = list(line.asks_all(request("GET", SALE) for _ in range(16)))
+                counts[number] += sum(answer.status == 200 for answer in answers)
+                assert {answer.status for answer in answers} <= {200, 429}, answers
+                time.sleep(0.005)
+        except BaseException as error:
+            wrong.append(error)
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(gateways))]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    began = time.monotonic()
+    for thread in threads:
+        thread.join()
+    ended = time.monotonic()
+    assert not wrong, wrong[0]
+    return sum(counts) / (ended - began)
+
+
+def test_two_gateways_and_one_rate(two):
+    """Together they let through what one would; and one alone again, soon after the other is gone."""
+    look_at(two, 1)  # what could be had at once is gone
+    assert look_at(two, 3) == pytest.approx(RATE, rel=0.1)
+    first, second = two
+    second.kill()
+    killed = time.monotonic()
+    know_each_other(first, count=1)
+    assert time.monotonic() - killed < 2 * 10  # two seconds, on a machine of one's own
+    look_at([first], 1)
+    assert look_at([first], 2) == pytest.approx(RATE, rel=0.1)
+
+
+@pytest.mark.sanitize
+def test_shares_follow_who_comes_and_goes(two, stage):
+    first, second = two
+
+    def burst(gateway):
+        return gateway.explains(route="sale", sale="demo")["limits"]["all"]["burst"]
+    assert [burst(gateway) for gateway in two] == [RATE // 4, RATE // 4]
+    third = stage.gateway(first.redis_server, limits=[shared()])
+    know_each_other(first, second, third)
+    second.terminate()
+    know_each_other(first, third, count=2)
+    third.kill()
+    know_each_other(first, count=1)
+    assert burst(first) == RATE // 2
+    second.start()
+    know_each_other(first, second)
+    assert first.generations == [1, 1, 1]  # that is no other configuration
+
+
+@pytest.mark.sanitize
+def test_who_has_just_come_admits_nobody(stage):
+    """It may not be on the list until the others have made room. Here it is kept off it, by Redis's own rules."""
+    redis = stage.redis()
+    secret = stage.folder / "password"
+    secret.write_text("pw")
+    secret.chmod(0o600)
+    acl = redis.client()
+    acl.execute_command("ACL", "SETUSER", "joiner", "on", ">pw", "+@all", "&*", "~fg:{*", "~fg:sales*")
+    first = stage.gateway(redis, limits=[shared(burst=10, rate="1/d")])
+    stage.sale({"8801": 1})
+    know_each_other(first)
+    joiner = stage.gateway(redis, limits=[shared(burst=10, rate="1/d")], redis={"user": "joiner", "password_file": str(secret)})
+    joiner.knows_the_catalogue()
+    for _ in range(20):
+        refused = joiner.asks("GET", SALE)
+        assert refused.status == 429 and refused.json["limit"] == "all" and refused.retry_after in (1, 2), refused
+    assert share(joiner) == 0 and share(first) == 1
+    told = joiner.explains(route="sale", sale="demo")
+    assert told["would"] == "rate_limited" and "until the other gateways have made room" in told["because"]
+    acl.execute_command("ACL", "SETUSER", "joiner", "~fg:gateways*")
+    know_each_other(first, joiner)
+    assert [joiner.asks("GET", SALE).status for _ in range(6)] == [200] * 5 + [429]
+    assert [first.asks("GET", SALE).status for _ in range(6)] == [200] * 5 + [429]
+
+
+@pytest.mark.sanitize
+def test_without_redis_the_last_share_stays(two, stage):
+    first, second = two
+    redis = first.redis_server
+    redis.suspend()
+    time.sleep(2.5 * min(SLOWER, 2))  # longer than anybody is remembered without a beat
+    assert [share(gateway) for gateway in two] == [2, 2]
+    look_at(two, 0.3)
+    assert look_at([first], 1) <= RATE / 2 * 1.2  # half, and not one token more because Redis is away
+    second.kill()
+    time.sleep(0.5)
+    assert share(first) == 2  # nobody can know
+    redis.resume()
+    know_each_other(first, count=1)
+
+
+@pytest.mark.sanitize
+def test_what_was_used_stays_used_when_shares_change(two):
+    """Ten at once and hardly any more: five here, five there, and none for who takes over what one left."""
+    for gateway in two:
+        gateway.reloads(limits=[shared(burst=10, rate="1/d")])
+    assert [[gateway.asks("GET", SALE).status for _ in range(8)] for gateway in two] == [[200] * 5 + [429] * 3] * 2
+    first, second = two
+    second.terminate()
+    know_each_other(first, count=1)
+    assert [first.asks("GET", SALE).status for _ in range(3)] == [429] * 3
+    second.start()
+    second.knows_the_catalogue()
+    know_each_other(first, second)
+    assert first.asks("GET", SALE).status == 429
