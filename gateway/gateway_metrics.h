@@ -21,7 +21,7 @@ struct fg_metrics_block *gateway_metrics_block_new(void);
 unsigned gateway_request_cell(unsigned route, unsigned problem);
 
 enum {
-    GATEWAY_PAGE_BYTES = 4 << 20
+    GATEWAY_PAGE_BYTES = 16 << 20
 };
 /* Control thread. `page` of GATEWAY_PAGE_BYTES. */
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page);
