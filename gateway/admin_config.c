@@ -68,6 +68,11 @@ static enum fg_result load_asked(struct fg_http_request *request,
         return configuration_parse(body, own, own, CONFIGURATION_SENT, configuration, error);
     memcpy(file, name.at, name.length);
     file[name.length] = '\0';
+    json_t *json = json_stringn(name.at, name.length);
+    bool is_text = json != NULL; /* else the answer could not call it so */
+    json_decref(json);
+    if (!is_text)
+        return fg_error_set(error, FG_INVALID, "the file's name is not UTF-8");
     return configuration_parse(body, file, own, CONFIGURATION_SENT, configuration, error);
 }
 

@@ -58,6 +58,7 @@ def test_what_is_not_good_is_refused_at_its_place(stage):
         answer = ctl("config", verb, candidate, at=[gateway])
         assert answer.returncode == 1 and f"{candidate}:2:1: " in answer.stderr and "limits" in answer.stderr
     assert ctl("config", "check", stage.folder / "nothing.yaml", at=[gateway]).returncode == 2
+    assert gateway.admin("POST", "/config/check?file=%FF", b"threads: 2\n").status == 422
     writes(gateway, threads=3)
     assert "need a restart:\n  threads: 2 → 3\n" in ctl("config", "diff", at=[gateway]).stdout
     refused = ctl("config", "reload", at=[gateway])
