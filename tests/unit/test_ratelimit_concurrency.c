@@ -10,14 +10,21 @@
 #include "flashgate/base/clock.h"
 #include "flashgate/ratelimit/concurrency.h"
 
+/* One thread simulates: a sanitizer of threads sees all there is in one kind of server. */
+#if defined(__SANITIZE_THREAD__)
+#    define THREAD_SANITIZED 1
+#else
+#    define THREAD_SANITIZED 0
+#endif
+
 enum {
     LEAST = 16,
     MOST = 4096,
     KINDS = 2,
+    KINDS_RUN = THREAD_SANITIZED ? 1 : KINDS,
     BATCH = 64,
     CALLS_MAX = 1 << 20, /* waiting and in service; a power of two */
-    WORKERS_MAX = 256,
-    NOT_YET = -1
+    WORKERS_MAX = 256
 };
 #define US UINT64_C(1000)
 
@@ -41,6 +48,8 @@ struct simulation {
     uint64_t head, tail;
     uint64_t batch_size, batch_done_ns;
     uint64_t done_ns[WORKERS_MAX], worker_came_ns[WORKERS_MAX];
+    uint64_t next_done_ns; /* of all workers; UINT64_MAX: none works */
+    unsigned next_worker;
     uint64_t in_service;
     /* what a phase counts */
     uint64_t done, refused;
@@ -101,6 +110,17 @@ static void finish_batch(struct simulation *it)
     start_batch(it);
 }
 
+/* Looked for when a worker starts or ends, not at every call: there are ten times as many of those. */
+static void find_next_worker(struct simulation *it)
+{
+    it->next_done_ns = UINT64_MAX;
+    for (unsigned worker = 0; worker < it->server.workers; worker++)
+        if (it->done_ns[worker] != 0 && it->done_ns[worker] <= it->next_done_ns) {
+            it->next_done_ns = it->done_ns[worker];
+            it->next_worker = worker;
+        }
+}
+
 static void start_workers(struct simulation *it)
 {
     for (unsigned worker = 0; worker < it->server.workers && waiting(it) > 0; worker++) {
@@ -112,6 +132,7 @@ static void start_workers(struct simulation *it)
             it->now_ns + (uint64_t)((double)(it->server.fixed_ns * it->server.slower) * spread);
         it->in_service++;
     }
+    find_next_worker(it);
 }
 
 static void finish_worker(struct simulation *it, unsigned worker)
@@ -133,36 +154,34 @@ static void call_comes(struct simulation *it)
     it->came_ns[it->tail++ % CALLS_MAX] = it->now_ns;
     uint64_t in_flight = waiting(it) + it->in_service;
     it->peak = in_flight > it->peak ? in_flight : it->peak;
-    if (it->server.workers > 0)
-        start_workers(it);
-    else
+    if (it->server.workers == 0)
         start_batch(it);
+    else if (it->in_service < it->server.workers)
+        start_workers(it);
 }
 
 /* The next thing that happens, at or before until_ns; false: nothing does. */
 static bool step(struct simulation *it, uint64_t until_ns)
 {
     uint64_t first_ns = it->calls_a_second > 0 ? it->next_call_ns : UINT64_MAX;
-    int worker = NOT_YET;
     bool is_batch = it->batch_size > 0 && it->batch_done_ns <= first_ns;
     if (is_batch)
         first_ns = it->batch_done_ns;
-    for (unsigned index = 0; index < it->server.workers; index++)
-        if (it->done_ns[index] != 0 && it->done_ns[index] <= first_ns) {
-            first_ns = it->done_ns[index];
-            worker = (int)index;
-        }
+    bool is_worker = it->server.workers > 0 && it->next_done_ns <= first_ns;
+    if (is_worker)
+        first_ns = it->next_done_ns;
     if (first_ns > until_ns)
         return false;
     it->now_ns = first_ns;
     if (is_batch)
         finish_batch(it);
-    else if (worker != NOT_YET)
-        finish_worker(it, (unsigned)worker);
+    else if (is_worker)
+        finish_worker(it, it->next_worker);
     else
         call_comes(it);
-    assert_true(it->limit.limit >= (double)it->limit.settings.least);
-    assert_true(it->limit.limit <= (double)it->limit.settings.most);
+    if (it->limit.limit < (double)it->limit.settings.least ||
+        it->limit.limit > (double)it->limit.settings.most)
+        fail_msg("the limit is %g", it->limit.limit);
     return true;
 }
 
@@ -210,6 +229,7 @@ static struct simulation *new_simulation(struct server server,
     it->now_ns = FG_SECOND_IN_NS;
     it->dice = 42;
     it->took_room = 2000000;
+    it->next_done_ns = UINT64_MAX;
     it->took_us = calloc(it->took_room, sizeof *it->took_us);
     assert_non_null(it->took_us);
     fg_concurrency_init(&it->limit, settings, it->now_ns);
@@ -235,10 +255,10 @@ static double goodput(const struct simulation *it, uint64_t seconds)
 static void what_can_be_done_is_not_refused(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind < KINDS; kind++) {
+    for (unsigned kind = 0; kind < KINDS_RUN; kind++) {
         struct simulation *it = new_simulation(*servers[kind], &gradient);
         run(it, 0.7 * peaks[kind], 10); /* it learns */
-        run(it, 0.7 * peaks[kind], 30);
+        run(it, 0.7 * peaks[kind], 15);
         assert_int_equal(it->refused, 0);
         end_simulation(it);
     }
@@ -248,16 +268,17 @@ static void what_can_be_done_is_not_refused(void **state)
 static void ten_times_the_load_is_served_at_the_peak(void **state)
 {
     static const double before[] = { 0, 0.05, 0.3, 0.8 };
+    const size_t count = THREAD_SANITIZED ? 1 : sizeof before / sizeof *before;
     (void)state;
-    for (unsigned kind = 0; kind < KINDS; kind++)
-        for (unsigned index = 0; index < sizeof before / sizeof *before; index++) {
+    for (unsigned kind = 0; kind < KINDS_RUN; kind++)
+        for (unsigned index = 0; index < count; index++) {
             struct simulation *it = new_simulation(*servers[kind], &gradient);
             run(it, 0.5 * peaks[kind], 1);
             uint64_t usual_us = median_us(it);
-            run(it, before[index] * peaks[kind], 20);
+            run(it, before[index] * peaks[kind], 10);
             run(it, 10 * peaks[kind], 3); /* it finds its limit */
-            run(it, 10 * peaks[kind], 20);
-            assert_true(goodput(it, 20) >= 0.9 * peaks[kind]);
+            run(it, 10 * peaks[kind], 4);
+            assert_true(goodput(it, 4) >= 0.9 * peaks[kind]);
             assert_true(median_us(it) <= 3 * usual_us);
             assert_true(it->peak <= 4 * 64); /* 64 are in service, as many again must wait */
             end_simulation(it);
@@ -289,11 +310,11 @@ static void a_disk_that_stalls_moves_little(void **state)
 static void after_the_overload_nothing_is_refused(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind < KINDS; kind++) {
+    for (unsigned kind = 0; kind < KINDS_RUN; kind++) {
         struct simulation *it = new_simulation(*servers[kind], &gradient);
         run(it, 0.7 * peaks[kind], 10);
         uint64_t before_us = median_us(it);
-        run(it, 10 * peaks[kind], 60);
+        run(it, 10 * peaks[kind], 15);
         run(it, 0.7 * peaks[kind], 5);
         run(it, 0.7 * peaks[kind], 5);
         assert_int_equal(it->refused, 0);
@@ -302,27 +323,27 @@ static void after_the_overload_nothing_is_refused(void **state)
     }
 }
 
-/* Four times slower for a minute: it is asked for all it can do, without a long queue, and afterwards is
+/* Four times slower for half a minute: it is asked for all it can do, without a long queue, and afterwards is
  * what it was. */
 static void a_server_that_slows_down_is_followed(void **state)
 {
     (void)state;
-    for (unsigned kind = 0; kind < KINDS; kind++) {
+    for (unsigned kind = 0; kind < KINDS_RUN; kind++) {
         struct simulation *it = new_simulation(*servers[kind], &gradient);
         run(it, 0.7 * peaks[kind], 10);
         uint64_t before_us = median_us(it);
         it->server.slower = 4;
         run(it, 0.7 * peaks[kind], 10);
-        run(it, 0.7 * peaks[kind], 50);
-        assert_true(goodput(it, 50) >= 0.85 * peaks[kind] / 4);
+        run(it, 0.7 * peaks[kind], 20);
+        assert_true(goodput(it, 20) >= 0.85 * peaks[kind] / 4);
         assert_true(median_us(it) <= 4 * 3 * before_us);
         it->server.slower = 1;
         run(it, 0.7 * peaks[kind], 5);
         run(it, 0.7 * peaks[kind], 5);
         assert_int_equal(it->refused, 0);
-        run(it, 10 * peaks[kind], 5);
-        run(it, 10 * peaks[kind], 10);
-        assert_true(goodput(it, 10) >= 0.9 * peaks[kind]);
+        run(it, 10 * peaks[kind], 3);
+        run(it, 10 * peaks[kind], 3);
+        assert_true(goodput(it, 3) >= 0.9 * peaks[kind]);
         assert_true(median_us(it) <= 5 * before_us);
         end_simulation(it);
     }
@@ -333,11 +354,13 @@ static void a_server_that_loses_workers_is_followed(void **state)
 {
     struct server many = working;
     (void)state;
+    if (THREAD_SANITIZED)
+        skip();
     many.workers = WORKERS_MAX;
     struct simulation *it = new_simulation(many, &gradient);
     run(it, 50000, 5);
-    run(it, 10 * 50000, 10);
-    assert_true(goodput(it, 10) >= 0.9 * 50000);
+    run(it, 10 * 50000, 3);
+    assert_true(goodput(it, 3) >= 0.9 * 50000);
     it->server.workers = working.workers;
     memset(it->done_ns + working.workers, 0,
            sizeof it->done_ns - working.workers * sizeof *it->done_ns);
@@ -345,9 +368,10 @@ static void a_server_that_loses_workers_is_followed(void **state)
         it->in_service--;
         fg_concurrency_leave(&it->limit, FG_MS_IN_NS, false, it->now_ns);
     }
+    find_next_worker(it);
     run(it, 50000, 10);
-    run(it, 50000, 10);
-    assert_true(goodput(it, 10) >= 0.9 * 12800);
+    run(it, 50000, 5);
+    assert_true(goodput(it, 5) >= 0.9 * 12800);
     assert_true(median_us(it) < 2 * 5000);
     end_simulation(it);
 }
@@ -364,7 +388,7 @@ static void the_bounds_hold(void **state)
     assert_int_equal(atomic_load(&it->limit.view.limit), 40);
     assert_true(it->peak <= 40);
     it->server.slower = 50;
-    run(it, 10 * BATCHING_PEAK, 60);
+    run(it, 10 * BATCHING_PEAK, 10);
     assert_true(it->peak <= 40);
     end_simulation(it);
 }

@@ -8,10 +8,10 @@
 #include "flashgate/base/clock.h"
 #include "flashgate/ratelimit/table.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SANITIZED 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#    define SLOW 1
 #else
-#    define SANITIZED 0
+#    define SLOW 0
 #endif
 
 enum {
@@ -234,7 +234,7 @@ static void a_flood_of_keys_frees_no_abuser(void **state)
 {
     (void)state;
     enum {
-        STRANGERS = SANITIZED ? 1000000 : 10000000,
+        STRANGERS = SLOW ? 1000000 : 10000000,
         TABLE_KEYS = 10000,
         ABUSER = 1 /* strangers have larger numbers */
     };
@@ -277,7 +277,7 @@ static void a_table_at_capacity_is_as_full_as_stated(void **state)
     (void)state;
     enum {
         KEYS = 200000,
-        LOOKS = SANITIZED ? 3000000 : 20000000
+        LOOKS = SLOW ? 3000000 : 20000000
     };
     const struct fg_token_clock clock = second_clock(5);
     struct fg_table *table = fg_table_new(KEYS);
@@ -306,7 +306,7 @@ enum {
     THREADS = 4,
     FEW_KEYS = 4, /* with a claim of each thread they fill the line, so nobody is evicted */
     MANY_KEYS = 20,
-    ROUNDS = SANITIZED ? 2000 : 10000,
+    ROUNDS = SLOW ? 2000 : 10000,
     CHARGES = 30, /* of a thread in a round */
     BURST = 8
 };
