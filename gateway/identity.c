@@ -10,14 +10,16 @@
  * the verdict. So a proxy that is no longer trusted is not believed on its old connections either. */
 enum {
     NOTE_TRUSTED = 1,
-    NOTE_VERDICT_BITS = 1
+    NOTE_VERDICT_BITS = 1,
+    NOTE_GENERATIONS = UINT16_MAX >> NOTE_VERDICT_BITS
 };
 
 static bool is_trusted(struct fg_http_request *request, const struct worker *worker)
 {
     struct fg_address peer;
     uint16_t *note = fg_http_connection_note(request);
-    uint16_t judged = (uint16_t)(worker_config_generation(worker) << NOTE_VERDICT_BITS);
+    uint16_t judged = (uint16_t)((worker_config_generation(worker) % NOTE_GENERATIONS + 1)
+                                 << NOTE_VERDICT_BITS); /* never 0: that is a new connection's */
     if (note == NULL)
         return false;
     if (*note != judged && *note != (judged | NOTE_TRUSTED)) {
