@@ -23,7 +23,8 @@
 enum {
     CHANGES_BYTES = 16 << 10,
     DIFFERENCES_BYTES = 8 << 10,
-    LATER_S = 1
+    LATER_S = 1,
+    REAL_DIGITS = 12 /* 0.979, and not 0.97899999999999998 */
 };
 
 struct task {
@@ -46,7 +47,7 @@ struct task {
 
 void admin_answer_json(struct fg_http_request *request, json_t *answer)
 {
-    char *text = json_dumps(answer, JSON_COMPACT);
+    char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
     json_decref(answer);
     if (text == NULL) {
         fg_http_refuse(request, FG_PROBLEM_INTERNAL, 0, FG_TEXT("out of memory"));

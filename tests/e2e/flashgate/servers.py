@@ -302,7 +302,9 @@ class Gateway(Server):
 
     def limit(self, limit):
         """The row of one limit: what it counted, what it remembers."""
-        return next(row for row in self.admin("GET", "/limits").json["limits"] if row["id"] == limit)
+        row = next(row for row in self.admin("GET", "/limits").json["limits"] if row["id"] == limit)
+        del row["gateways_alive"]  # comes by itself
+        return row
 
     def explains(self, **question):
         """What would happen to a request, and why; `limits` by id."""
