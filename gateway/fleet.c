@@ -35,6 +35,7 @@ struct fleet {
     int stop_fd; /* readable: stop */
     char id[ID_DIGITS + 1];
     bool is_on_roster, is_away; /* is_away: Redis did not answer the last beat */
+    bool was_fewer;             /* the last beat counted fewer than are published */
     _Atomic unsigned alive;
 };
 
@@ -42,6 +43,16 @@ static void publish(struct fleet *fleet, unsigned alive)
 {
     if (atomic_exchange(&fleet->alive, alive) != alive)
         fg_ring_wake(control_ring(fleet->gateway->control));
+}
+
+/* Fewer count when two beats in a row say so: after a stall of Redis the first to beat is alone on the roster,
+ * and all would take the whole of every limit. */
+static void count(struct fleet *fleet, unsigned alive)
+{
+    bool is_fewer = alive < atomic_load(&fleet->alive);
+    if (!is_fewer || fleet->was_fewer)
+        publish(fleet, alive);
+    fleet->was_fewer = is_fewer && !fleet->was_fewer;
 }
 
 static void beat(struct fleet *fleet)
@@ -56,7 +67,7 @@ static void beat(struct fleet *fleet)
         return;
     }
     if (fleet->is_on_roster)
-        publish(fleet, alive < FG_SHARE_MAX ? alive : FG_SHARE_MAX);
+        count(fleet, alive < FG_SHARE_MAX ? alive : FG_SHARE_MAX);
     fleet->is_on_roster = true;
 }
 

@@ -46,6 +46,7 @@ struct gateway {
     struct fleet *fleet;
 
     _Atomic int phase;            /* enum gateway_phase; written by control */
+    _Atomic bool is_joining;      /* a cluster limit waits for the number of gateways; by control */
     _Atomic int breaker_force;    /* enum fg_breaker_force; written by control */
     _Atomic uint64_t max_backlog; /* of the configuration in force; written by control */
     _Atomic bool is_redis_safe;   /* settings that keep every order; written by background */

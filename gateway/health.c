@@ -26,6 +26,8 @@ bool gateway_is_ready(const struct gateway *gateway, const char **why_not)
         why = "Redis is not reachable";
     else if (!atomic_load(&gateway->is_redis_safe))
         why = "Redis's settings could lose orders; see the log";
+    else if (atomic_load(&gateway->is_joining))
+        why = "not counted among the gateways yet, which share a limit";
     if (why_not != NULL)
         *why_not = why;
     return why == NULL;

@@ -56,6 +56,8 @@ static void publish(struct reload *reload, struct settings *settings)
     retire(reload, reload->current);
     reload->current = settings;
     apply_to_gateway(gateway, &settings->configuration->options);
+    atomic_store(&gateway->is_joining,
+                 settings->share == 0 && fg_limits_ask_share(settings->limits));
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_publish_settings(gateway->workers[i], settings);
 }

@@ -360,6 +360,16 @@ size_t fg_limits_count(const struct fg_limits *limits)
     return limits->rule_count;
 }
 
+bool fg_limits_ask_share(const struct fg_limits *limits)
+{
+    for (size_t i = 0; i < limits->rule_count; i++) {
+        const struct fg_limit_definition *definition = limits->rules[i].definition;
+        if (definition->scope == FG_SCOPE_CLUSTER && definition->mode != FG_MODE_OFF)
+            return true;
+    }
+    return false;
+}
+
 const struct fg_limit_definition *fg_limits_definition(const struct fg_limits *limits, size_t index)
 {
     return limits->rules[index].definition;

@@ -91,6 +91,8 @@ struct fg_limit_counts {
     uint64_t keys, capacity, bytes, evictions;
 };
 size_t fg_limits_count(const struct fg_limits *limits);
+/* A rule depends on the number of gateways. */
+bool fg_limits_ask_share(const struct fg_limits *limits);
 /* In order of id. */
 const struct fg_limit_definition *fg_limits_definition(const struct fg_limits *limits,
                                                        size_t index);
