@@ -34,7 +34,8 @@ def test_what_is_told_is_what_happens(stage):
         before = gateway.explains(**question)
         answer = line.ask("POST", SALE + "/orders", headers, b'{"sku":"%s","quantity":1}' % sku.encode())
         told.add(before["would"])
-        assert {"pass": (200, 201), "rate_limited": (429,)}[before["would"]].count(answer.status) == 1, (turn, before, answer)
+        expected = {"pass": (200, 201), "rate_limited": (429,)}[before["would"]]
+        assert answer.status in expected, (turn, before, answer)
         after = gateway.explains(**question)
         for name, row in before["limits"].items():
             cost = answer.status != 429 and row["result"] == "pass" and row["override"] != "unlimited"
@@ -66,9 +67,10 @@ def test_rules_that_are_not_asked_say_why(stage):
     told = gateway.explains(user="ann", sku="8801", sale="demo")["limits"]
     assert {name: row["why"] for name, row in told.items()} == {
         "a-off": "it is off", "b-route": "it is for another route", "c-sale": "it is for another sale",
-        "d-sku": "it is for another SKU", "e-header": "a header field of its key is missing", "f-route": "", "g-asked": ""}
+        "d-sku": "it is for another SKU", "e-header": "a header field of its key is missing", "f-route": "",
+        "g-asked": ""}
     assert {row["result"] for name, row in told.items() if name < "f"} == {"skipped"}
-    assert {(row["left"], row["burst"]) for name, row in told.items() if name < "f"} == {(None, None)}  # nothing is known
+    assert {(row["left"], row["burst"]) for name, row in told.items() if name < "f"} == {(None, None)}
     asked = told["g-asked"]
     assert (asked["key"], asked["left"], asked["burst"], asked["rate"]) == ("user=ann", 7, 7, "1/d")
     assert asked["enforced"] and asked["mode"] == "enforce" and asked["retry_after_s"] == 0

@@ -1,4 +1,4 @@
-"""The configuration changed while shoppers are served: taken whole or not at all, and nothing that was counted is lost."""
+"""The configuration changed while shoppers are served: taken whole or not at all, and nothing counted is lost."""
 import itertools
 import json
 import os
@@ -135,7 +135,8 @@ BROKEN = {  # what is wrong: the file, where that is, words of the message
     "NUL bytes": (b"threads: 2\n\0\0\0\0", "2:1", ("NUL",)),
     "no UTF-8": (b"threads: 2\n# \xff\xfe\n", "2:3", ("UTF-8",)),
     "an alias bomb": (ALIASES, "1:6", ("anchors",)),
-    "an id twice": ("limits:\n  - { id: a, rate: 1/s }\n  - { id: a, rate: 2/s }\n", "3:11", ('"a"', "twice", "line 2")),
+    "an id twice": ("limits:\n  - { id: a, rate: 1/s }\n  - { id: a, rate: 2/s }\n", "3:11",
+                    ('"a"', "twice", "line 2")),
     "rate: 10k": (limit_with("rate: 10k"), "4:11", ("10k", "20/s", "did you mean 10_000/s?")),
     "rate: 010": (limit_with("rate: 010"), "4:11", ("010", "did you mean 10/s?")),
     "rate: -1/s": (limit_with("rate: -1/s"), "4:11", ("-1/s", "did you mean 1/s?")),
@@ -146,7 +147,8 @@ BROKEN = {  # what is wrong: the file, where that is, words of the message
     "an unknown key": (limit_with("brust: 3"), "4:5", ("limits.a.brust", 'did you mean "burst"?')),
     "an unknown mode": (limit_with("mode: shaddow"), "4:11", ("shaddow", 'did you mean "shadow"?')),
     "an unknown part": ("limits:\n  - { id: a, rate: 1/s, key: usr }\n", "2:30", ("usr", "header:NAME")),
-    "an unknown route": ("limits:\n  - { id: a, rate: 1/s, match: { route: bui } }\n", "2:41", ("bui", "my_orders", "did you mean buy?")),
+    "an unknown route": ("limits:\n  - { id: a, rate: 1/s, match: { route: bui } }\n", "2:41",
+                         ("bui", "my_orders", "did you mean buy?")),
     "an unknown option": ("limit: []\n", "1:1", ("limit", 'did you mean "limits"?')),
     "no rate": ("limits:\n  - id: a\n", "2:5", ("rate", "missing")),
     "a share for one's own key": (
@@ -318,7 +320,8 @@ def test_a_candidate_is_judged_as_if_it_were_the_file(stage):
         assert told.returncode == 1 and f"{candidate}:4:11" in told.stderr
     assert gateway.generations == [1, 1, 1]
     shown = {row["name"]: row for row in gateway.admin("GET", "/config").json["options"]}
-    assert shown["limits.user.burst"]["value"] == "1" and shown["limits.user.burst"]["set_at"].startswith(str(gateway.file))
+    burst = shown["limits.user.burst"]
+    assert burst["value"] == "1" and burst["set_at"].startswith(str(gateway.file))
     assert (shown["drain_timeout"]["set_at"], shown["drain_timeout"]["reloadable"]) == (None, True)
     assert shown["threads"]["reloadable"] is False
 
