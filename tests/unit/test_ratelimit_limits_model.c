@@ -24,7 +24,7 @@ enum {
     RULES = 6,
     TEXT = 256,
     BUCKETS_MAX = 4096,
-    REQUESTS = SLOW ? 6000 : 100000,
+    REQUESTS = SLOW ? 4000 : 100000,
     RELOAD_EVERY = 100,
     YAML = 8192
 };
@@ -525,10 +525,13 @@ static void *member_main(void *argument)
     uint64_t seed = member->number + 1;
     while (!atomic_load(&crowd->is_over)) {
         struct published *held = hold_newest(crowd);
-        const uint64_t asks = unit_random(&seed) % (unit_random(&seed) % 8 == 0 ? 200 : 10);
-        for (uint64_t i = 0; i < asks && !atomic_load(&crowd->is_over); i++)
-            ask_once(member, held->set, &seed);
-        (void)sched_yield(); /* there may be fewer processors */
+        const uint64_t steps = unit_random(&seed) % 2 == 0 ? 1 : 5 * STEPS_A_SET;
+        const uint64_t until_ns = atomic_load(&crowd->now_ns) + steps * STEP_NS;
+        while (atomic_load(&crowd->now_ns) < until_ns && !atomic_load(&crowd->is_over)) {
+            for (unsigned i = 0; i < 10; i++)
+                ask_once(member, held->set, &seed);
+            (void)sched_yield(); /* there may be fewer processors */
+        }
         atomic_fetch_sub(&held->holders, 1);
     }
     return NULL;

@@ -122,7 +122,8 @@ static void connect_line(struct line *line)
     int one = 1;
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = line };
     line->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (line->socket < 0 || connect(line->socket, (struct sockaddr *)&address, sizeof address) != 0) {
+    if (line->socket < 0 ||
+        connect(line->socket, (struct sockaddr *)&address, sizeof address) != 0) {
         perror("offer: cannot connect");
         exit(1);
     }
@@ -141,11 +142,13 @@ static void give_back(struct line *line)
 static void send_press(struct line *line, uint32_t shopper)
 {
     char request[REQUEST_BYTES], body[64];
-    int body_length = snprintf(body, sizeof body, "{\"sku\":\"sku-%u\",\"quantity\":1}", shopper % skus);
-    int length = snprintf(request, sizeof request,
-                          "POST /v1/sales/demo/orders HTTP/1.1\r\nHost: shop\r\nX-User-Id: %s%u\r\n"
-                          "Content-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s",
-                          prefix, shopper, body_length, body);
+    int body_length =
+        snprintf(body, sizeof body, "{\"sku\":\"sku-%u\",\"quantity\":1}", shopper % skus);
+    int length = snprintf(
+        request, sizeof request,
+        "POST /v1/sales/demo/orders HTTP/1.1\r\nHost: shop\r\nX-User-Id: %s%u\r\n"
+        "Content-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s",
+        prefix, shopper, body_length, body);
     line->shopper = shopper;
     line->sent_ns = now_ns();
     line->have = 0;
@@ -197,8 +200,8 @@ static void write_row(const struct line *line, unsigned status, const char *code
 {
     fprintf(out, "%u\t%llu\t%llu\t%llu\t%u\t%s\t%s\n", line->shopper,
             (unsigned long long)since_start_us(shoppers[line->shopper].due_ns),
-            (unsigned long long)since_start_us(line->sent_ns), (unsigned long long)since_start_us(now_ns()), status,
-            code, body);
+            (unsigned long long)since_start_us(line->sent_ns),
+            (unsigned long long)since_start_us(now_ns()), status, code, body);
 }
 
 /* After Retry-After a patient one presses within the quarter of it that follows. */
@@ -232,7 +235,8 @@ static void take_answer(struct line *line, char *body)
     char code[40];
     unsigned status = (unsigned)atoi(line->answer + 9);
     const char *retry_after = strcasestr(line->answer, "\r\nRetry-After: ");
-    bool is_order = status == 200 || status == 201, closes = strcasestr(line->answer, "\r\nConnection: close") != NULL;
+    bool is_order = status == 200 || status == 201,
+         closes = strcasestr(line->answer, "\r\nConnection: close") != NULL;
     code_of(is_order ? "" : body, code, sizeof code);
     write_row(line, status, code, is_order ? body : "");
     decide(line->shopper, status != 503 && status != 429, strcmp(code, "outcome_unknown") == 0,
@@ -338,7 +342,8 @@ int main(int argc, char **argv)
     tries = (unsigned)atoi(argv[6]);
     out = fopen(argv[7], "w");
     for (int i = 8; i < argc; i++, phase_count++)
-        if (sscanf(argv[i], "%lf:%lf", &phases[phase_count].seconds, &phases[phase_count].rate) != 2)
+        if (sscanf(argv[i], "%lf:%lf", &phases[phase_count].seconds, &phases[phase_count].rate) !=
+            2)
             return 2;
     shoppers = calloc(SHOPPERS, sizeof *shoppers);
     later = calloc(SHOPPERS, sizeof *later);
