@@ -1,6 +1,8 @@
 /* limits.c - what the limits cost a request: four rules, each with a table that holds as many keys as it was
  * made for. A request hashes four keys that exist, in random order, prefetches their four lines, looks at
- * all and then charges all, as the gateway does. Which keys the next request has depends on what this one read, so
+ * all and then charges all, as the gateway does. Beside that bare way through the tables: the whole of
+ * fg_limits_admit, from a request's texts to counts, with rules of (user, SKU), client address, header field and
+ * SKU. Which keys the next request has depends on what this one read, so
  * the processor cannot overlap requests, as it could not in a gateway that does other things between them.
  *
  * Time is that of the wall, and beside it the processor's, which a busy machine does not lengthen. */
@@ -16,6 +18,7 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/hash.h"
+#include "flashgate/ratelimit/limits.h"
 #include "flashgate/ratelimit/table.h"
 
 __extension__ typedef unsigned __int128 wide;
@@ -37,6 +40,7 @@ struct rule {
 };
 
 static struct rule rules[RULES];
+static struct fg_limits *limits;
 
 struct figures { /* a request, one for each round */
     double wall_ns[ROUNDS_MAX], cpu_ns[ROUNDS_MAX];
@@ -50,7 +54,12 @@ struct memory { /* as much as the tables take, for bare reads */
 struct runner {
     pthread_t thread;
     uint64_t seed, refused, cpu_ns;
-    bool prefetches;
+    unsigned number;
+    enum way {
+        WAY_TABLES,
+        WAY_UNFETCHED, /* the tables without prefetch */
+        WAY_ADMIT      /* fg_limits_admit */
+    } way;
 };
 
 /* splitmix64 (Steele, Lea & Flood, 2014). */
@@ -108,7 +117,7 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
     const uint64_t dice = runner->seed = mix(runner->seed);
     for (unsigned i = 0; i < RULES; i++)
         hashes[i] = hash_of(&rules[i], place(dice, i, KEYS));
-    for (unsigned i = 0; i < RULES && runner->prefetches; i++)
+    for (unsigned i = 0; i < RULES && runner->way == WAY_TABLES; i++)
         fg_table_prefetch(rules[i].table, hashes[i]);
     bool admitted = true;
     for (unsigned i = 0; i < RULES; i++) {
@@ -124,23 +133,113 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
     return read;
 }
 
+/* --- the whole way ---------------------------------------------------------------------------------- */
+
+static const char definitions[] =
+    "limits:\n"
+    "- { id: user-sku, key: [user, sku], rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
+    "- { id: address, key: client_ip, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
+    "- { id: app, key: header:X-App-Token, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
+    "- { id: sku, key: sku, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n";
+static const struct fg_option options[] = {
+    { .name = "limits",
+      .type = FG_OPTION_MAP_LIST,
+      .maximum = RULES,
+      .fields = fg_limit_option_fields,
+      .element_bytes = sizeof(struct fg_limit_definition) },
+    { .name = NULL },
+};
+static struct fg_config_list definition_list;
+static const struct fg_limit_route routes[] = {
+    { "buy", FG_FACT_USER | FG_FACT_SKU | FG_FACT_SALE | FG_FACT_ADDRESS | FG_FACT_HEADER }, { 0 }
+};
+static struct fg_hash_key hash_key;
+
+struct texts {
+    char user[16], token[32], sku[16];
+};
+
+static struct fg_text header_of(const void *owner, struct fg_text name)
+{
+    const struct texts *texts = owner;
+    (void)name;
+    return (struct fg_text){ texts->token, sizeof texts->token };
+}
+
+static void number_text(char *text, size_t bytes, uint64_t number)
+{
+    memset(text, 'a', bytes);
+    for (unsigned i = 0; i < 8; i++)
+        text[bytes - 1 - i] = (char)('a' + (number >> 4 * i & 15));
+}
+
+/* True: admitted. */
+static bool admit(const uint64_t numbers[RULES], unsigned thread, uint64_t now_ns)
+{
+    struct texts texts;
+    struct fg_limit_refusal refusal;
+    number_text(texts.user, sizeof texts.user, numbers[0]);
+    number_text(texts.token, sizeof texts.token, numbers[2]);
+    number_text(texts.sku, sizeof texts.sku, numbers[3]);
+    struct fg_limit_request request = { .user = { texts.user, sizeof texts.user },
+                                        .sku = { texts.sku, sizeof texts.sku },
+                                        .sale = FG_TEXT("flash-11"),
+                                        .address_bytes = 4,
+                                        .header = header_of,
+                                        .owner = &texts };
+    memcpy(request.address, &numbers[1], 4);
+    return fg_limits_admit(limits, &request, thread, now_ns, &refusal);
+}
+
+/* Users and SKUs come in pairs, so that there are as many of (user, SKU) as of each. */
+static bool admit_drawn(struct runner *runner, uint64_t now_ns)
+{
+    const uint64_t dice = runner->seed = mix(runner->seed);
+    const uint64_t pair = place(dice, 0, KEYS);
+    const uint64_t numbers[RULES] = { pair, place(dice, 1, KEYS), place(dice, 2, KEYS), pair };
+    return admit(numbers, runner->number, now_ns);
+}
+
+static bool make_limits(void)
+{
+    const struct fg_limits_settings settings = { .definitions = &definition_list,
+                                                 .routes = routes,
+                                                 .hash_key = &hash_key,
+                                                 .threads = THREADS_MAX,
+                                                 .share = 1 };
+    struct fg_error error;
+    fg_hash_key_make(&hash_key);
+    if (fg_config_parse(fg_text_of(definitions), "limits", "/", options, &definition_list,
+                        sizeof definition_list, NULL, &error) != FG_OK ||
+        fg_limits_new(&settings, NULL, &limits, &error) != FG_OK)
+        return false;
+    fg_limits_start(limits, 0);
+    bool is_filled = true;
+    for (uint64_t number = 0; number < KEYS; number++)
+        is_filled &= admit((const uint64_t[RULES]){ number, number, number, number }, 0, 0);
+    return is_filled;
+}
+
 static void *runner_main(void *argument)
 {
     struct runner *runner = argument;
     const uint64_t before_ns = cpu_now_ns();
     for (uint64_t i = 0; i < REQUESTS; i++)
-        runner->seed += request(runner, i * 1000);
+        if (runner->way == WAY_ADMIT)
+            runner->refused += !admit_drawn(runner, i * 1000);
+        else
+            runner->seed += request(runner, i * 1000);
     runner->cpu_ns = cpu_now_ns() - before_ns;
     return NULL;
 }
 
 /* As many threads at once: ns for each request of all of them together. */
-static void run_round(unsigned threads, bool prefetches, unsigned round, struct figures *figures)
+static void run_round(unsigned threads, enum way way, unsigned round, struct figures *figures)
 {
     struct runner runners[THREADS_MAX];
     const uint64_t before_ns = fg_clock_steady_ns();
     for (unsigned i = 0; i < threads; i++) {
-        runners[i] = (struct runner){ .seed = mix(round * 10 + i), .prefetches = prefetches };
+        runners[i] = (struct runner){ .seed = mix(round * 10 + i), .number = i, .way = way };
         if (pthread_create(&runners[i].thread, NULL, runner_main, &runners[i]) != 0)
             abort();
     }
@@ -207,11 +306,13 @@ static void print_ratio(const struct figures *one, const struct figures *two, un
 
 static void measure(const struct memory *memory, unsigned rounds)
 {
-    static struct figures one, two, unfetched, single, together;
+    static struct figures one, two, unfetched, single, together, whole, whole_two;
     for (unsigned round = 0; round < rounds; round++) {
-        run_round(1, true, round, &one);
-        run_round(2, true, round, &two);
-        run_round(1, false, round, &unfetched);
+        run_round(1, WAY_TABLES, round, &one);
+        run_round(2, WAY_TABLES, round, &two);
+        run_round(1, WAY_UNFETCHED, round, &unfetched);
+        run_round(1, WAY_ADMIT, round, &whole);
+        run_round(2, WAY_ADMIT, round, &whole_two);
         read_round(memory, 1, round, &single);
         read_round(memory, RULES, round, &together);
     }
@@ -219,11 +320,17 @@ static void measure(const struct memory *memory, unsigned rounds)
            rounds, REQUESTS);
     printf("%-32s %8s %8s %8s %10s\n", "", "median", "min", "max", "processor");
     const struct figures one_by_round = one, two_by_round = two; /* rows sort theirs */
-    print_row("one thread", &one, rounds);
-    print_row("two threads", &two, rounds);
-    print_row("one thread, without prefetch", &unfetched, rounds);
+    const struct figures whole_by_round = whole, whole_two_by_round = whole_two;
+    print_row("fg_limits_admit, one thread", &whole, rounds);
+    print_row("fg_limits_admit, two threads", &whole_two, rounds);
+    print_row("tables, one thread", &one, rounds);
+    print_row("tables, two threads", &two, rounds);
+    print_row("tables, one, without prefetch", &unfetched, rounds);
     print_row("a bare read of that memory", &single, rounds);
     print_row("four bare reads at once", &together, rounds);
+    printf("fg_limits_admit: ");
+    print_ratio(&whole_by_round, &whole_two_by_round, rounds);
+    printf("tables: ");
     print_ratio(&one_by_round, &two_by_round, rounds);
     const double request = median(one.cpu_ns, rounds), miss = median(single.cpu_ns, rounds);
     const double misses = median(together.cpu_ns, rounds);
@@ -268,8 +375,8 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: limits [ROUNDS]   1 to %d\n", ROUNDS_MAX);
         return 2;
     }
-    if (!make_rules() || !make_memory(&memory)) {
-        fprintf(stderr, "limits: no memory; it takes 1.6 GB\n");
+    if (!make_rules() || !make_limits() || !make_memory(&memory)) {
+        fprintf(stderr, "limits: no memory; it takes 2.4 GB\n");
         return 1;
     }
     measure(&memory, (unsigned)rounds);
