@@ -35,6 +35,12 @@ static struct limit_group *group_place(const struct limit_index *index, uint64_t
     return &index->groups[at];
 }
 
+/* A bit for whether sale and SKU are named. */
+static unsigned pattern_of(const char *sale, const char *sku)
+{
+    return 1U << ((sale != NULL ? 1 : 0) + (sku != NULL ? 2 : 0));
+}
+
 static bool route_fits(const struct fg_limits *limits, const struct fg_limit_definition *definition,
                        unsigned route)
 {
@@ -79,6 +85,8 @@ static void count_member(struct fg_limits *limits, uint32_t rule, uint64_t hash)
 /* `first` runs ahead while a group is filled. */
 static void add_member(struct fg_limits *limits, uint32_t rule, uint64_t hash)
 {
+    const struct fg_limit_definition *definition = limits->rules[rule].definition;
+    limits->index.patterns |= pattern_of(definition->sale, definition->sku);
     limits->index.members[group_place(&limits->index, hash)->first++] = rule;
 }
 
@@ -121,6 +129,8 @@ static size_t add_group(const struct fg_limits *limits, const struct fg_limit_re
                         struct fg_text sale, struct fg_text sku, struct limit_trial *trials,
                         size_t count)
 {
+    if ((limits->index.patterns & pattern_of(sale.at, sku.at)) == 0)
+        return count; /* no rule at all is of that kind */
     const struct limit_group *group =
         group_place(&limits->index, group_hash(request->route, sale, sku));
     for (uint32_t i = 0; i < group->count; i++) {

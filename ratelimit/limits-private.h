@@ -98,6 +98,7 @@ struct limit_index {
     uint32_t *members;          /* rule numbers, ascending inside a group */
     struct limit_group *groups; /* a hash table: mask + 1 places, hash 0: empty */
     size_t mask;
+    unsigned patterns; /* which of the four kinds of groups there are */
 };
 
 /* One thread's memory of the request it asks for. */
