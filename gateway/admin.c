@@ -542,11 +542,12 @@ static json_t *json_worker(const struct worker *worker)
 {
     const struct fg_http_counts *http = worker_http_counts(worker);
     const struct fg_inventory_counts *inventory = fg_inventory_counts(worker_inventory(worker));
-    return json_pack("{s:i, s:I, s:I, s:I, s:I}", "worker", (int)worker_index(worker),
+    return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "worker", (int)worker_index(worker),
                      "connections", (json_int_t)fg_counter_read(&http->connections), "requests",
                      (json_int_t)fg_counter_read(&http->requests), "purchases_in_flight",
                      (json_int_t)fg_counter_read(&inventory->in_flight), "catalogue_generation",
-                     (json_int_t)worker_catalogue_generation(worker));
+                     (json_int_t)worker_catalogue_generation(worker), "config_generation",
+                     (json_int_t)worker_config_generation(worker));
 }
 
 static void handle_status(struct fg_http_request *request, const struct fg_route_match *match)

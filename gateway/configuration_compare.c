@@ -22,20 +22,26 @@ struct comparison {
     char group[NAME_BYTES]; /* "limits.user-sku": the one that `words` is about; "": none */
     char words_memory[WORDS_BYTES];
     struct fg_buffer words;
-    bool is_new, is_gone, is_cut; /* is_cut: not all of it fits into `words` */
+    bool is_new, is_gone, is_cut;     /* is_cut: not all of it fits into `words` */
+    size_t limit_before, limit_after; /* where the last limit was found: the next is behind it */
 };
 
 /* --- limits and breakers by id ---------------------------------------------------------------------- */
 
+/* Limits are compared in the order of the file: looking on from `*last`, and then from the start, the next is
+ * found at once. */
 static const struct fg_limit_definition *find_limit(const struct configuration *configuration,
-                                                    const char *id)
+                                                    const char *id, size_t *last)
 {
     const struct fg_config_list *list = &configuration->options.limits;
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t tried = 0; tried < list->count; tried++) {
+        size_t index = (*last + tried) % list->count;
         const struct fg_limit_definition *limit =
-            (const struct fg_limit_definition *)list->items + i;
-        if (strcmp(limit->id, id) == 0)
+            (const struct fg_limit_definition *)list->items + index;
+        if (strcmp(limit->id, id) == 0) {
+            *last = index;
             return limit;
+        }
     }
     return NULL;
 }
@@ -84,13 +90,15 @@ static bool is_limit(const char *group)
     return strncmp(group, "limits.", strlen("limits.")) == 0;
 }
 
-static const char *what_becomes_of_state(const struct comparison *comparison)
+static const char *what_becomes_of_state(struct comparison *comparison)
 {
     const char *id = strchr(comparison->group, '.') + 1;
     if (!is_limit(comparison->group))
         return "it keeps its state, window and timers";
-    const struct fg_limit_definition *before = find_limit(comparison->before, id),
-                                     *after = find_limit(comparison->after, id);
+    const struct fg_limit_definition *before = find_limit(comparison->before, id,
+                                                          &comparison->limit_before),
+                                     *after = find_limit(comparison->after, id,
+                                                         &comparison->limit_after);
     if (before == NULL || after == NULL)
         return "";
     if (fg_limit_keeps_state(before, after))

@@ -7,9 +7,11 @@
 #include "control.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -31,7 +33,8 @@ enum {
     EXIT_INTERRUPTED = 130,
     CONTROL_CONNECTIONS = 256,
     CONTROL_REQUESTS = 64,
-    BACKLOG = 64
+    BACKLOG = 64,
+    NICENESS = 10 /* of 19 */
 };
 enum {
     ADMIN_BODY_BYTES = FG_CONFIG_FILE_BYTES /* a configuration */
@@ -306,8 +309,17 @@ static bool workers_have_ended(const struct control *control)
     return true;
 }
 
+/* A reload of a thousand rules, or a page of metrics, is work of milliseconds: workers that are ready to run do
+ * not wait for it. Once here every other thread is started, for they would inherit it. */
+static void step_back(void)
+{
+    if (setpriority(PRIO_PROCESS, 0, NICENESS) != 0)
+        fg_log(FG_LOG_WARN, "niceness_not_changed", FG_STRING_FIELD("reason", strerror(errno)));
+}
+
 int control_run(struct control *control)
 {
+    step_back();
     while (control->phase < GATEWAY_DRAINING || !workers_have_ended(control))
         fg_ring_turn(control->ring,
                      control->phase == GATEWAY_SERVING ? FG_SECOND_IN_NS : check_interval_ns);

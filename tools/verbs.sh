@@ -15,6 +15,7 @@ TEXT
   bench [WHAT] [ROUNDS]
       purchase        beside nginx + Lua + Redis, as CPU time a purchase (this one if WHAT is left out)
       limits          what four limits with ten million keys each cost a request
+      reload          what reloads of a thousand rules do to those who buy meanwhile
 TEXT
     fi
     if [[ -d tests/fuzz ]]; then
@@ -59,12 +60,13 @@ verb_bench() {
     case $what in
         purchase) need_packages build run bench ;;
         limits) need_packages build ;;
-        *) fail_usage "bench: no \"$what\"; expected purchase or limits" ;;
+        reload) need_packages build run test ;;
+        *) fail_usage "bench: no \"$what\"; expected purchase, limits or reload" ;;
     esac
     say "building release"
     build_preset release
     case $what in
-        purchase) exec bench/purchase "$@" ;;
+        purchase | reload) exec "bench/$what" "$@" ;;
         *) exec "build/release/bench/$what" "$@" ;;
     esac
 }

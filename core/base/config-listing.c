@@ -328,8 +328,11 @@ void fg_config_compare(const struct fg_config_listing *before,
     const struct fg_config_row *was = before->rows, *is = after->rows;
     size_t left_before = before->count, left_after = after->count;
     while (left_before > 0 || left_after > 0) {
-        const struct fg_config_row *kept =
-            left_before == 0 ? NULL : fg_config_row_find(after, was->name);
+        const struct fg_config_row *kept = NULL;
+        if (left_before > 0 && left_after > 0 && strcmp(was->name, is->name) == 0)
+            kept = is; /* mostly: no search */
+        else if (left_before > 0)
+            kept = fg_config_row_find(after, was->name);
         if (left_before > 0 && (kept == NULL || kept < is || left_after == 0)) {
             if (kept == NULL) { /* otherwise it moved up, and has been compared there */
                 each(was, NULL, argument);

@@ -238,17 +238,7 @@ class Gateway(Server):
             return all(row["catalogue_generation"] >= generation for row in self.status()["workers"])
         until(is_known, f"{self.name} knows generation {generation}", patience)
 
-    # --- its configuration and its gate -----------------------------------------------------------------
-
-    def reloads(self, **options):
-        """Changes the file and has it read; waits until every worker runs it."""
-        self.configure(**options)
-        self.file.write_text(json.dumps(self.config, indent=1))
-        answer = self.admin("POST", "/config/reload")
-        assert answer.status == 200, answer
-        generation = answer.json["generation"]
-        until(lambda: min(self.admin("GET", "/config").json["workers"]) >= generation, f"all run {generation}")
-        return answer.json
+    # --- its gate ---------------------------------------------------------------------------------------
 
     def breakers(self):
         """One row for each worker."""
