@@ -319,7 +319,7 @@ def test_a_hundred_thousand_strangers_do_not_make_an_abuser_forgotten(stage):
     keys, capacity, evictions = (metrics[f'flashgate_limit_{name}{{limit="who"}}']
                                  for name in ("keys", "capacity", "evictions_total"))
     assert capacity == 1000 and capacity <= keys <= 3 * capacity  # a line holds a few more
-    assert evictions >= strangers - keys
+    assert evictions >= strangers - keys - 20  # two names may share a word: three in a million do
     assert gateway.limit("who")["bytes"] < 64 << 10
 
 
