@@ -29,7 +29,17 @@ function(fg_program name)
     if(FG_SANITIZE STREQUAL "")
         target_link_libraries(${name} PRIVATE jemalloc)
     endif()
+    fg_whole(${name})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+endfunction()
+
+# Links a program as one piece (release only), or says that it need not be.
+function(fg_whole name)
+    target_link_options(${name} PRIVATE $<$<CONFIG:Release>:-flto=auto>)
+endfunction()
+
+function(fg_in_parts name)
+    target_link_options(${name} PRIVATE $<$<CONFIG:Release>:-fno-lto>)
 endfunction()
 
 function(fg_unit_test name)
@@ -43,6 +53,7 @@ function(fg_unit_test name)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    fg_in_parts(${name})
 endfunction()
 
 function(fg_benchmark name)
@@ -53,6 +64,7 @@ function(fg_benchmark name)
         ${arg_LINKS} ${arg_USES} fg_options Threads::Threads)
     set_target_properties(bench_${name} PROPERTIES
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
+    fg_whole(bench_${name})
 endfunction()
 
 function(fg_fuzzer name)

@@ -20,6 +20,7 @@ void limit_parts_fill(struct limit_rule *rule)
 
 static void add_part(struct fg_buffer *key, struct fg_text value)
 {
+    const char length[2] = { (char)(value.length >> 8), (char)(value.length & 0xff) };
     /* Only a header field can be that long. Who makes two values with one hash only shares a key with himself:
      * somebody else's he could as well send whole. */
     if (value.length > KEY_VALUE_BYTES) {
@@ -29,8 +30,7 @@ static void add_part(struct fg_buffer *key, struct fg_text value)
         fg_buffer_add_text(key, (struct fg_text){ (const char *)&hash, sizeof hash });
         return;
     }
-    fg_buffer_add_byte(key, (char)(value.length >> 8));
-    fg_buffer_add_byte(key, (char)(value.length & 0xff));
+    fg_buffer_add_text(key, (struct fg_text){ length, sizeof length });
     fg_buffer_add_text(key, value);
 }
 

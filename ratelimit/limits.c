@@ -105,6 +105,14 @@ static enum fg_table_outcome charge_table(struct limit_trial *trial, struct limi
     return outcome;
 }
 
+/* Less than a tenth of the bucket is left; without a division. */
+static bool is_near(const struct limit_trial *trial)
+{
+    const uint64_t capacity = trial->clock->capacity;
+    const uint64_t used = fg_token_used(trial->clock, trial->receipt.after, trial->units);
+    return used > capacity || (capacity - used) * NEAR_PARTS < capacity;
+}
+
 /* False: no token was left any more. */
 static bool charge(struct limit_trial *trial, struct limit_cell *cell)
 {
@@ -115,8 +123,7 @@ static bool charge(struct limit_trial *trial, struct limit_cell *cell)
     if (outcome == FG_TABLE_REFUSED)
         return false;
     trial->is_charged = true;
-    if (fg_token_left(trial->clock, trial->receipt.after, trial->units) * NEAR_PARTS <
-        trial->clock->burst)
+    if (is_near(trial))
         fg_counter_add(&cell->near, 1);
     return true;
 }
