@@ -267,27 +267,29 @@ static bool sort_names(struct fg_config_listing *listing)
     return true;
 }
 
-enum fg_result fg_config_list_all(const struct fg_config_source *source,
-                                  const struct fg_option *options, const void *structure,
-                                  struct fg_config_listing *listing_r, struct fg_error *error)
+enum fg_result fg_config_list_all(struct fg_config_source *source, const struct fg_option *options,
+                                  const void *structure, struct fg_config_listing *listing_r,
+                                  struct fg_error *error)
 {
     *listing_r = (struct fg_config_listing){ 0 };
-    struct fg_yaml_tree tree;
-    enum fg_result result = fg_yaml_read(source, &tree, error);
+    enum fg_result result = FG_OK;
+    if (!source->has_tree) {
+        result = fg_yaml_read(source, &source->tree, error);
+    }
     if (result != FG_OK) {
         return result;
     }
+    source->has_tree = true;
+    const struct fg_yaml_node *root = source->tree.root;
     struct lister lister = { .listing = listing_r };
     const struct level level = { .prefix = "",
-                                 .node = tree.root != NULL && tree.root->kind == FG_YAML_MAP
-                                             ? tree.root
-                                             : NULL,
+                                 .node = root != NULL && root->kind == FG_YAML_MAP ? root : NULL,
                                  .structure = structure };
     if (!list_fields(&lister, &level, options) || !sort_names(listing_r)) {
         fg_config_listing_free(listing_r);
         result = fg_error_set(error, FG_EXHAUSTED, "%s: out of memory", source->name);
     }
-    fg_yaml_free(&tree);
+    fg_config_forget_tree(source);
     return result;
 }
 

@@ -10,7 +10,13 @@ struct fg_config_source {
     char *name;             /* as errors call the file */
     char *folder;           /* absolute; where relative paths start */
     struct fg_text content; /* behind the struct, in one allocation */
+    /* As it was read, for the listing; let go with it, for a kept source needs only its text. */
+    struct fg_yaml_tree tree;
+    bool has_tree;
 };
+
+/* Frees the tree, if it is still there. */
+void fg_config_forget_tree(struct fg_config_source *source);
 
 /* The dotted name of an option, linked through the stack of the readers that descended to it. */
 struct fg_config_path {

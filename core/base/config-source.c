@@ -142,9 +142,18 @@ enum fg_result fg_config_source_new(struct fg_text content, const char *name, co
     return FG_OK;
 }
 
+void fg_config_forget_tree(struct fg_config_source *source)
+{
+    if (source->has_tree) {
+        fg_yaml_free(&source->tree);
+        source->has_tree = false;
+    }
+}
+
 void fg_config_source_free(struct fg_config_source **source)
 {
     if (*source != NULL) {
+        fg_config_forget_tree(*source);
         free((*source)->name);
         free((*source)->folder);
         free(*source);

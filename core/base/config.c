@@ -424,20 +424,20 @@ static enum fg_result read_fields(const struct fg_config_reader *reader,
     return result;
 }
 
-static enum fg_result read_tree(const struct fg_config_source *source,
-                                const struct fg_option *options, void *structure,
-                                struct fg_error *error)
+static enum fg_result read_tree(struct fg_config_source *source, const struct fg_option *options,
+                                void *structure, struct fg_error *error)
 {
-    struct fg_yaml_tree tree;
-    enum fg_result result = fg_yaml_read(source, &tree, error);
+    enum fg_result result = fg_yaml_read(source, &source->tree, error);
     if (result != FG_OK) {
         return result;
     }
+    source->has_tree = true;
     const struct fg_config_reader reader = { .source = source, .error = error };
     struct map map = { .place = { 1, 1 }, .demands = true };
-    if (tree.root != NULL && !fg_yaml_is_empty(tree.root)) {
-        map.node = tree.root;
-        map.place = tree.root->place;
+    const struct fg_yaml_node *root = source->tree.root;
+    if (root != NULL && !fg_yaml_is_empty(root)) {
+        map.node = root;
+        map.place = root->place;
     }
     if (map.node != NULL && map.node->kind != FG_YAML_MAP) {
         result = fg_config_error_at(source, map.place, error,
@@ -445,7 +445,6 @@ static enum fg_result read_tree(const struct fg_config_source *source,
     } else {
         result = read_fields(&reader, NULL, options, &map, structure);
     }
-    fg_yaml_free(&tree);
     return result;
 }
 

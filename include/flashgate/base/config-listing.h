@@ -32,11 +32,11 @@ struct fg_config_listing {
     const struct fg_config_row **by_name; /* the rows, sorted */
 };
 
-/* Lists *structure, which was loaded from `source` by `options`. The text of a CUSTOM option is the
+/* Lists *structure, which was loaded from `source` by `options`. The first listing of a source is the cheap one:
+ * the tree that was read is still there, and is freed after it. The text of a CUSTOM option is the
  * one that was written. Fails only for want of memory. The listing is the caller's to free. */
-enum fg_result fg_config_list_all(const struct fg_config_source *source,
-                                  const struct fg_option *options, const void *structure,
-                                  struct fg_config_listing *listing_r,
+enum fg_result fg_config_list_all(struct fg_config_source *source, const struct fg_option *options,
+                                  const void *structure, struct fg_config_listing *listing_r,
                                   struct fg_error *error) FG_MUST_CHECK;
 void fg_config_listing_free(struct fg_config_listing *listing);
 /* The row of that name, or NULL. */
