@@ -47,6 +47,24 @@ MUTATIONS = [
         "        &delivery->batch, &delivery->error);\n"
         "    result = write_batch(delivery, &new_events);",
         ["test_delivery.py::test_orders_wait_for_a_database_that_takes_none"]),
+    Mutation(
+        "a refused request is charged by the limits before the one that refuses",
+        "ratelimit/limits.c",
+        r"bool is_refused = look_at_all\(trials, count\) \|\| charge_all\(trials, count, thread\);",
+        "bool is_refused = look_at_all(trials, count);\n    is_refused |= charge_all(trials, count, thread);",
+        ["test_limits.py::test_a_refusal_by_one_limit_costs_nothing_in_the_other"]),
+    Mutation(
+        "a reload forgets what limits have counted",
+        "ratelimit/limit_rules.c",
+        r"old != NULL && fg_limit_keeps_state\(old->definition, definition\) \? old : NULL;",
+        "old != NULL && definition->burst == UINT64_MAX ? old : NULL;",
+        ["test_reload.py::test_what_was_used_stays_used"]),
+    Mutation(
+        "the breaker is told that every call went well",
+        "gateway/admission.c",
+        r"end == FG_CALL_END_GOOD \? FG_CALL_GOOD : FG_CALL_ERROR",
+        "end == FG_CALL_END_GOOD ? FG_CALL_GOOD : FG_CALL_GOOD",
+        ["test_breaker.py::test_a_redis_that_stands_still_is_left_alone"]),
 ]
 
 
