@@ -39,6 +39,8 @@ fresh_as_root() {
     mount -t proc proc "$root/proc"
     mount --bind /dev "$root/dev"
     mount -t tmpfs tmpfs "$root/dev/shm"
+    # A terminal of its own for what is tested in one.
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
 
     fresh_run "$root" demo
     fresh_run "$root" test
