@@ -49,7 +49,6 @@ static void print_check(const struct fg_ctl *ctl, const json_t *document)
 {
     fg_print_safely(fg_document_text(document, "file"), ctl->out);
     fprintf(ctl->out, ": %s\n", fg_document_is_true(document, "good") ? "good" : "NOT GOOD");
-    fg_document_print_lines(json_object_get(document, "notes"), ctl->out);
 }
 
 enum fg_result fg_config_check(const struct fg_ctl *ctl, const char *const *values,

@@ -87,9 +87,8 @@ void admin_handle_config_check(struct fg_http_request *request, const struct fg_
         admin_answer_error(request, result, &error);
         return;
     }
-    admin_answer_json(request,
-                      json_pack("{s:s, s:b, s:[]}", "file",
-                                fg_config_file_name(configuration->source), "good", true, "notes"));
+    admin_answer_json(request, json_pack("{s:s, s:b}", "file",
+                                         fg_config_file_name(configuration->source), "good", true));
     configuration_release(&configuration);
 }
 

@@ -80,7 +80,7 @@ static void refuse(struct admission *admission, struct fg_http_request *request,
                    fg_text_of(detail));
 }
 
-/* "limit user-sku: 1 at once, 1/s, for each user and sku" */
+/* "limit user-sku allows 3 at once for each user and sku" */
 static void describe(const struct fg_limit_refusal *refusal, char *detail, size_t bytes)
 {
     const struct fg_limit_definition *limit = refusal->limit;

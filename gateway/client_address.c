@@ -2,7 +2,6 @@
 #include "client_address.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -57,16 +56,4 @@ bool client_address_from(const struct fg_address *socket, struct client_address 
 bool client_address_equal(const struct client_address *a, const struct client_address *b)
 {
     return a->is_six == b->is_six && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
-
-struct client_address client_address_cut(struct client_address address, unsigned four_bits,
-                                         unsigned six_bits)
-{
-    assert(four_bits <= 32 && six_bits <= 128);
-    unsigned bits = address.is_six ? six_bits : four_bits, whole = bits / 8;
-    if (whole < SIX_BYTES) {
-        address.bytes[whole] &= (uint8_t)(0xff00 >> bits % 8);
-        memset(address.bytes + whole + 1, 0, SIX_BYTES - whole - 1);
-    }
-    return address;
 }

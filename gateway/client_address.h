@@ -25,9 +25,5 @@ struct client_address client_address_unmap(struct client_address address);
 bool client_address_from(const struct fg_address *socket,
                          struct client_address *address_r) FG_MUST_CHECK;
 bool client_address_equal(const struct client_address *a, const struct client_address *b);
-/* Without its host part: only the first `four_bits` (0 … 32) of an IPv4 address, the first `six_bits`
- * (0 … 128) of an IPv6 address. */
-struct client_address client_address_cut(struct client_address address, unsigned four_bits,
-                                         unsigned six_bits);
 
 #endif

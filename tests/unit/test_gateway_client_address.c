@@ -1,4 +1,4 @@
-/* test_gateway_client_address.c - addresses as texts, from sockets, mapped, and cut to their networks. */
+/* test_gateway_client_address.c - addresses as texts, from sockets, and mapped. */
 #include "unit.h"
 
 #include <string.h>
@@ -77,40 +77,12 @@ static void sockets_have_addresses(void **state)
     assert_false(client_address_from(&socket, &address));
 }
 
-static void host_parts_are_cut(void **state)
-{
-    static const struct {
-        const char *address;
-        unsigned four_bits, six_bits;
-        const char *cut;
-    } rows[] = {
-        { "255.255.255.255", 32, 0, "255.255.255.255" },
-        { "255.255.255.255", 31, 0, "255.255.255.254" },
-        { "255.255.255.255", 24, 0, "255.255.255.0" },
-        { "255.255.255.255", 17, 0, "255.255.128.0" },
-        { "255.255.255.255", 1, 128, "128.0.0.0" },
-        { "255.255.255.255", 0, 128, "0.0.0.0" },
-        { "2001:db8:1:2:3:4:5:ffff", 0, 128, "2001:db8:1:2:3:4:5:ffff" },
-        { "2001:db8:1:2:3:4:5:ffff", 0, 127, "2001:db8:1:2:3:4:5:fffe" },
-        { "2001:db8:1:2:3:4:5:ffff", 32, 64, "2001:db8:1:2::" },
-        { "2001:db8:1:ff:3:4:5:ffff", 32, 56, "2001:db8:1::" },
-        { "ffff::1", 32, 1, "8000::" },
-        { "ffff::1", 32, 0, "::" },
-    };
-    (void)state;
-    for (size_t i = 0; i < FG_COUNT_OF(rows); i++)
-        assert_address(
-            client_address_cut(address_of(rows[i].address), rows[i].four_bits, rows[i].six_bits),
-            rows[i].cut);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_have_one_form),
         cmocka_unit_test(equal_addresses_have_equal_bytes),
         cmocka_unit_test(sockets_have_addresses),
-        cmocka_unit_test(host_parts_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
