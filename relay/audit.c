@@ -16,7 +16,7 @@
 #include "consumer.h"
 #include "flashgate/base/buffer.h"
 #include "json_page.h"
-#include "sink.h"
+#include "flashgate/relay/sink.h"
 
 enum {
     DIFFERENCES_SHOWN = 20, /* of a row; more are counted */
@@ -245,7 +245,8 @@ static enum fg_result audit_bucket(struct merge *merge)
     enum fg_result result =
         relay_consumer_watermark(merge->consumer, bucket, &merge->watermark, &merge->error);
     if (result == FG_OK)
-        result = merge->calls->reader_start(merge->reader, &bucket->origin, &merge->error);
+        result = merge->calls->reader_start(merge->reader, &bucket->origin, RELAY_BEFORE_ALL,
+                                            RELAY_AFTER_ALL, &merge->error);
     if (result == FG_OK)
         result = next_delivered(merge);
     if (result == FG_OK)
@@ -279,14 +280,14 @@ static void audit_buckets(struct relay_audit *audit, size_t sink, struct merge *
 
 static void audit_sink(struct relay_audit *audit, size_t index)
 {
-    const struct relay_sink_options *sink = relay_options_sink(audit->options, index);
+    const struct relay_sink_settings *sink = relay_options_sink(audit->options, index);
     struct merge merge = { .audit = audit, .calls = relay_sinks[sink->type] };
     merge.consumer = relay_consumer_new(audit->options, sink->id, "audit");
     enum fg_result result = merge.consumer == NULL
                                 ? fg_error_set(&merge.error, FG_EXHAUSTED, "no memory")
                                 : relay_consumer_connect(merge.consumer, &merge.error);
     if (result == FG_OK)
-        result = merge.calls->reader_open(sink->path, &merge.reader, &merge.error);
+        result = merge.calls->reader_open(sink, &merge.reader, &merge.error);
     if (result == FG_OK) {
         audit_buckets(audit, index, &merge);
     } else {

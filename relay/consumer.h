@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "decode.h"
+#include "flashgate/relay/event.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
 #include "flashgate/inventory/names.h"

@@ -39,7 +39,7 @@
 #include "flashgate/base/log.h"
 #include "flashgate/base/state.h"
 #include "relay_metrics.h"
-#include "sink.h"
+#include "flashgate/relay/sink.h"
 
 enum {
     REST_LEAST_MS = 20,
@@ -107,6 +107,7 @@ struct relay_delivery {
     size_t bucket_count, schedule_count;
     size_t current; /* the bucket in hand; the search for the next begins after it */
     struct relay_batch batch;
+    struct relay_outcome *outcomes; /* of the batch; room for the largest */
     uint64_t catalogue_due_ns, backlog_due_ns;
     bool is_catalogue_missed; /* the last attempt to read it failed */
     size_t backlog_next;
@@ -546,8 +547,7 @@ static enum state step_opening(struct relay_delivery *delivery)
     }
     if (most_allowed(delivery, now_ns) == 0)
         return rest_for_breaker(delivery, now_ns, now_ns + BACKLOG_MS * FG_MS_IN_NS, OPENING);
-    if (delivery->calls->open(delivery->settings.sink->path, &delivery->sink, &delivery->error) !=
-        FG_OK)
+    if (delivery->calls->open(delivery->settings.sink, &delivery->sink, &delivery->error) != FG_OK)
         return sink_lost(delivery, now_ns);
     if (!delivery->must_prove_sink)
         tell_sink_up(delivery);
@@ -646,15 +646,13 @@ static enum state step_reading(struct relay_delivery *delivery)
     return take_batch(delivery, outcome, now_ns);
 }
 
-static enum fg_result apply_batch(struct relay_delivery *delivery, uint64_t *new_events)
+static enum fg_result apply_batch(struct relay_delivery *delivery)
 {
     for (size_t index = 0; index < delivery->batch.count; index++) {
-        bool is_new = false;
         enum fg_result result = delivery->calls->apply(
-            delivery->sink, &delivery->batch.events[index], &is_new, &delivery->error);
+            delivery->sink, &delivery->batch.events[index], &delivery->error);
         if (result != FG_OK)
             return result;
-        *new_events += is_new;
     }
     return FG_OK;
 }
@@ -671,12 +669,15 @@ static enum fg_result write_batch(struct relay_delivery *delivery, uint64_t *new
     enum fg_result result = delivery->calls->begin(delivery->sink, &head, &delivery->error);
     if (result != FG_OK)
         return result;
-    result = apply_batch(delivery, new_events);
+    result = apply_batch(delivery);
     if (result != FG_OK) {
         delivery->calls->rollback(delivery->sink);
         return result;
     }
-    return delivery->calls->commit(delivery->sink, &delivery->error);
+    result = delivery->calls->commit(delivery->sink, delivery->outcomes, &delivery->error);
+    for (size_t index = 0; result == FG_OK && index < delivery->batch.count; index++)
+        *new_events += delivery->outcomes[index].kind == RELAY_OUTCOME_NEW;
+    return result;
 }
 
 static enum state step_writing(struct relay_delivery *delivery)
@@ -819,6 +820,7 @@ static void free_memory(struct relay_delivery *delivery)
     pthread_mutex_destroy(&delivery->lock);
     free(delivery->buckets);
     free(delivery->schedules);
+    free(delivery->outcomes);
     free(delivery);
 }
 
@@ -836,7 +838,8 @@ enum fg_result relay_delivery_start(const struct relay_delivery_settings *settin
     init_breaker(delivery);
     delivery->state = OPENING;
     delivery->consumer = relay_consumer_new(settings->options, settings->sink->id, settings->owner);
-    if (delivery->consumer == NULL || start_thread(delivery) != 0) {
+    delivery->outcomes = calloc(settings->options->batch, sizeof *delivery->outcomes);
+    if (delivery->consumer == NULL || delivery->outcomes == NULL || start_thread(delivery) != 0) {
         free_memory(delivery);
         return fg_error_set(error, FG_EXHAUSTED, "no thread or memory for the sink %s",
                             settings->sink->id);

@@ -20,7 +20,7 @@ struct relay_delivery;
 
 struct relay_delivery_settings {
     const struct relay_options *options; /* must outlive the delivery, as all here */
-    const struct relay_sink_options *sink;
+    const struct relay_sink_settings *sink;
     const char *owner; /* this relay's name in leases */
     struct fg_metrics_block *metrics;
     unsigned metrics_value;          /* the sink's index among the label's values */

@@ -12,7 +12,6 @@
 #include "flashgate/base/text.h"
 #include "flashgate/inventory/names.h"
 #include "flashgate/ring/ring.h"
-#include "sink.h"
 
 enum {
     ADDRESS_BYTES = 255
@@ -94,7 +93,7 @@ static const struct fg_option redis_fields[] = {
     { .name = NULL },
 };
 
-#define SINK_FIELD(member) .offset = offsetof(struct relay_sink_options, member)
+#define SINK_FIELD(member) .offset = offsetof(struct relay_sink_settings, member)
 
 static const struct fg_option sink_fields[] = {
     {
@@ -118,7 +117,7 @@ static const struct fg_option sink_fields[] = {
         .type = FG_OPTION_PATH,
         SINK_FIELD(path),
         .help = "the database file; created when it is not there",
-        .place_offset = offsetof(struct relay_sink_options, path_place),
+        .place_offset = offsetof(struct relay_sink_settings, place),
     },
     { .name = NULL },
 };
@@ -178,7 +177,7 @@ static const struct fg_option options_table[] = {
         .maximum = RELAY_SINKS_MAX,
         .help = "where events go; each sink gets every event, at its own pace",
         .fields = sink_fields,
-        .element_bytes = sizeof(struct relay_sink_options),
+        .element_bytes = sizeof(struct relay_sink_settings),
         .unique = "id", /* sinks of one id would share a consumer group */
     },
     {
@@ -236,15 +235,15 @@ static enum fg_result check_paths(const struct fg_config_source *source,
                                   const struct relay_options *options, struct fg_error *error)
 {
     for (size_t later = 1; later < options->sinks.count; later++) {
-        const struct relay_sink_options *sink = relay_options_sink(options, later);
+        const struct relay_sink_settings *sink = relay_options_sink(options, later);
         for (size_t earlier = 0; earlier < later; earlier++) {
-            const struct relay_sink_options *other = relay_options_sink(options, earlier);
+            const struct relay_sink_settings *other = relay_options_sink(options, earlier);
             if (strcmp(sink->path, other->path) != 0)
                 continue;
             return fg_config_error_at(
-                source, sink->path_place, error,
+                source, sink->place, error,
                 "the path \"%s\" is that of another sink (line %u), expected one of its own",
-                sink->path, other->path_place.line);
+                sink->path, other->place.line);
         }
     }
     return FG_OK;
@@ -331,11 +330,11 @@ void relay_options_print(FILE *out)
     fg_config_print_options(options_table, out);
 }
 
-const struct relay_sink_options *relay_options_sink(const struct relay_options *options,
-                                                    size_t index)
+const struct relay_sink_settings *relay_options_sink(const struct relay_options *options,
+                                                     size_t index)
 {
     assert(index < options->sinks.count);
-    return (const struct relay_sink_options *)options->sinks.items + index;
+    return (const struct relay_sink_settings *)options->sinks.items + index;
 }
 
 /* A sink gets few calls, each of many events; and one that is only slow is not helped by fewer of them. */
@@ -348,7 +347,7 @@ static struct fg_breaker_settings settings_for_sinks(void)
 }
 
 struct relay_breaker_options relay_options_breaker(const struct relay_options *options,
-                                                   const struct relay_sink_options *sink)
+                                                   const struct relay_sink_settings *sink)
 {
     for (size_t index = 0; index < options->breakers.count; index++) {
         const struct fg_breaker_definition *breaker = breaker_at(options, index);

@@ -12,24 +12,17 @@
 #include "flashgate/base/error.h"
 #include "flashgate/inventory/redis.h"
 #include "flashgate/ratelimit/breaker_options.h"
+#include "flashgate/relay/sink.h"
 
 enum {
     RELAY_SINKS_MAX = 16,
-    RELAY_BATCH_MAX = 4000, /* entries; what one script call may return or acknowledge */
-};
-
-struct relay_sink_options {
-    char *id;
-    int type; /* index into relay_sinks */
-    char *path;
-    struct fg_config_place path_place;
 };
 
 struct relay_options {
     char *state_dir;
     struct fg_redis_settings redis; /* settled: its address is always set */
     char *metrics_address;
-    struct fg_config_list sinks;    /* of struct relay_sink_options */
+    struct fg_config_list sinks;    /* of struct relay_sink_settings */
     struct fg_config_list breakers; /* of struct fg_breaker_definition; guards: a sink's id */
     uint64_t lease_ns;
     uint64_t poll_ns;
@@ -43,8 +36,8 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
                                   struct fg_error *error) FG_MUST_CHECK;
 void relay_options_free(struct relay_options *options);
 void relay_options_print(FILE *out);
-const struct relay_sink_options *relay_options_sink(const struct relay_options *options,
-                                                    size_t index);
+const struct relay_sink_settings *relay_options_sink(const struct relay_options *options,
+                                                     size_t index);
 
 /* Each sink has one: what `breakers` says of it, else one with the sink's id. */
 struct relay_breaker_options {
@@ -52,6 +45,6 @@ struct relay_breaker_options {
     struct fg_breaker_settings settings;
 };
 struct relay_breaker_options relay_options_breaker(const struct relay_options *options,
-                                                   const struct relay_sink_options *sink);
+                                                   const struct relay_sink_settings *sink);
 
 #endif

@@ -20,7 +20,9 @@ enum {
     FG_ORDER_ID_BYTES = 40,
     FG_QUANTITY_MAX = 999999, /* the width of a record's quantity */
     FG_RECORD_BYTES = 59,
-    FG_RECORDS_MAX = 8, /* orders of one user and SKU that are remembered */
+    FG_RECORDS_MAX = 8,      /* orders of one user and SKU that are remembered */
+    FG_CARRIED_BYTES = 4096, /* what a shopper's request carries into the ledger, as it is stored */
+    FG_PAYMENT_BYTES = 64,   /* the payment system's reference: visible ASCII */
 };
 
 bool fg_name_is_valid(struct fg_text name); /* sale, SKU: [A-Za-z0-9._-]{1,64} */

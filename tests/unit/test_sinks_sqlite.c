@@ -1,4 +1,4 @@
-/* test_relay_sqlite.c - the SQLite sink: one transaction a batch, each event once, the newest token wins. */
+/* test_sinks_sqlite.c - the SQLite sink: one transaction a batch, each event once, the newest token wins. */
 #include "unit.h"
 
 #include <sqlite3.h>
@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "flashgate/base/attributes.h"
-#include "relay/sink.h"
+#include "flashgate/relay/sink.h"
 
 static const struct relay_sink_calls *const calls = &relay_sink_sqlite;
 static const struct relay_origin origin = { .bucket = 7, .epoch = "0a1b2c3d" };
 
 static char folder[64], path[96];
+static const struct relay_sink_settings settings = { .path = path };
 static struct relay_sink *sink;
 static struct fg_error error;
 
@@ -44,7 +45,7 @@ static int remove_folder(void **state)
 
 static void open_sink(void)
 {
-    assert_int_equal(calls->open(path, &sink, &error), FG_OK);
+    assert_int_equal(calls->open(&settings, &sink, &error), FG_OK);
 }
 
 static struct relay_batch_head head_of(uint64_t token)
@@ -82,19 +83,18 @@ static enum fg_result begin(uint64_t token)
     return calls->begin(sink, &head, &error);
 }
 
-static bool apply(struct relay_event event)
+static void apply(struct relay_event event)
 {
-    bool is_new = false;
-    assert_int_equal(calls->apply(sink, &event, &is_new, &error), FG_OK);
-    return is_new;
+    assert_int_equal(calls->apply(sink, &event, &error), FG_OK);
 }
 
 static bool deliver(uint64_t token, struct relay_event event)
 {
     assert_int_equal(begin(token), FG_OK);
-    bool is_new = apply(event);
-    assert_int_equal(calls->commit(sink, &error), FG_OK);
-    return is_new;
+    struct relay_outcome outcome;
+    apply(event);
+    assert_int_equal(calls->commit(sink, &outcome, &error), FG_OK);
+    return outcome.kind == RELAY_OUTCOME_NEW;
 }
 
 /* The first column of every row, with commas, as another program reads it. */
@@ -215,12 +215,12 @@ static void two_writers_take_turns(void **state)
     struct relay_batch_head head = head_of(2);
     (void)state;
     open_sink();
-    assert_int_equal(calls->open(path, &second, &error), FG_OK);
+    assert_int_equal(calls->open(&settings, &second, &error), FG_OK);
     assert_int_equal(begin(1), FG_OK);
     assert_int_equal(calls->begin(second, &head, &error), FG_UNREACHABLE); /* busy: tries again */
     calls->rollback(sink);
     assert_int_equal(calls->begin(second, &head, &error), FG_OK);
-    assert_int_equal(calls->commit(second, &error), FG_OK);
+    assert_int_equal(calls->commit(second, NULL, &error), FG_OK);
     assert_int_equal(begin(1), FG_REFUSED);
     calls->close(&second);
 }
@@ -241,7 +241,7 @@ static void a_newer_schema_is_refused(void **state)
     open_sink();
     calls->close(&sink);
     execute("PRAGMA user_version = 2");
-    assert_int_equal(calls->open(path, &sink, &error), FG_INVALID);
+    assert_int_equal(calls->open(&settings, &sink, &error), FG_INVALID);
     assert_non_null(strstr(error.text, "newer flashgate-relay"));
     assert_null(sink);
 }
@@ -250,7 +250,7 @@ static void somebody_elses_database_is_refused(void **state)
 {
     (void)state;
     execute("CREATE TABLE customers (name TEXT)");
-    assert_int_equal(calls->open(path, &sink, &error), FG_INVALID);
+    assert_int_equal(calls->open(&settings, &sink, &error), FG_INVALID);
     assert_non_null(strstr(error.text, "not one of flashgate-relay"));
 }
 
@@ -263,14 +263,16 @@ static void what_is_no_database_is_refused(void **state)
     assert_non_null(file);
     fwrite(text, 1, sizeof text, file);
     fclose(file);
-    assert_int_equal(calls->open(path, &sink, &error), FG_INVALID);
+    assert_int_equal(calls->open(&settings, &sink, &error), FG_INVALID);
     assert_non_null(strstr(error.text, path));
 }
 
 static void a_missing_folder_is_a_reason_to_wait(void **state)
 {
     (void)state;
-    assert_int_equal(calls->open("/nonexistent/orders.db", &sink, &error), FG_UNREACHABLE);
+    static char missing[] = "/nonexistent/orders.db";
+    const struct relay_sink_settings nowhere = { .path = missing };
+    assert_int_equal(calls->open(&nowhere, &sink, &error), FG_UNREACHABLE);
     assert_null(sink);
 }
 
@@ -292,8 +294,9 @@ static void a_reader_sees_one_bucket_in_order(void **state)
     open_sink();
     for (size_t i = FG_COUNT_OF(expected); i > 0; i--)
         deliver(1, held(expected[i - 1], "alice"));
-    assert_int_equal(calls->reader_open(path, &reader, &error), FG_OK);
-    assert_int_equal(calls->reader_start(reader, &origin, &error), FG_OK);
+    assert_int_equal(calls->reader_open(&settings, &reader, &error), FG_OK);
+    assert_int_equal(
+        calls->reader_start(reader, &origin, RELAY_BEFORE_ALL, RELAY_AFTER_ALL, &error), FG_OK);
     for (size_t i = 0; i < FG_COUNT_OF(expected); i++) {
         char entry[RELAY_ENTRY_BYTES];
         assert_int_equal(calls->reader_next(reader, &row, &is_row, &error), FG_OK);

@@ -1,9 +1,9 @@
-/* decode.c - see decode.h.
+/* event.c - see event.h.
  *
  * The fields of an entry are put into places by name, each at most once; then one check a kind of event
  * says which of them must be there. A field of an unknown name is refused too: a newer gateway that adds
  * one expects it to arrive. */
-#include "decode.h"
+#include "flashgate/relay/event.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -48,12 +48,19 @@ enum field {
     FIELD_QUANTITY,
     FIELD_KEY,
     FIELD_EXPIRES_AT,
+    FIELD_CARRIED,
+    FIELD_BY,
+    FIELD_PAYMENT,
+    FIELD_REASON,
+    FIELD_STATE,
     FIELD_COUNT
 };
 
 static const char *const field_names[FIELD_COUNT] = {
     [FIELD_EVENT] = "event",       [FIELD_ORDER] = "order", [FIELD_USER] = "user",
     [FIELD_QUANTITY] = "quantity", [FIELD_KEY] = "key",     [FIELD_EXPIRES_AT] = "expires_at",
+    [FIELD_CARRIED] = "carried",   [FIELD_BY] = "by",       [FIELD_PAYMENT] = "payment",
+    [FIELD_REASON] = "reason",     [FIELD_STATE] = "state",
 };
 
 struct entry_fields {
@@ -213,6 +220,16 @@ static enum fg_result read_expiry(struct fg_text text, struct relay_event *event
                        &event->expires_at_ms, error);
 }
 
+/* Free words; `most` is what the scripts let in. */
+static enum fg_result read_words(struct fg_text text, const char *what, size_t most,
+                                 struct fg_text *words_r, struct fg_error *error)
+{
+    if (text.length > most)
+        return refuse(error, what, text);
+    *words_r = text;
+    return FG_OK;
+}
+
 /* The order's first event tells all of it; a later one may leave out what does not change. */
 static enum fg_result read_order_event(const struct relay_origin *origin,
                                        const struct entry_fields *fields, struct relay_event *event,
@@ -232,18 +249,51 @@ static enum fg_result read_order_event(const struct relay_origin *origin,
         result = read_key(fields->values[FIELD_KEY], event, error);
     if (result == FG_OK)
         result = read_expiry(fields->values[FIELD_EXPIRES_AT], event, error);
+    if (result == FG_OK)
+        result = read_words(fields->values[FIELD_CARRIED], "too many carried bytes",
+                            FG_CARRIED_BYTES, &event->carried, error);
+    if (result == FG_OK)
+        result = read_words(fields->values[FIELD_BY], "not somebody who asks", FG_NAME_BYTES,
+                            &event->by, error);
+    if (result == FG_OK)
+        result = read_words(fields->values[FIELD_PAYMENT], "not a payment's reference",
+                            FG_PAYMENT_BYTES, &event->payment, error);
     return result;
+}
+
+/* Which fields an event may have, beside `event` itself. */
+static const unsigned allowed_fields[] = {
+    [RELAY_ABOUT_ORDER] = 1u << FIELD_ORDER | 1u << FIELD_USER | 1u << FIELD_QUANTITY |
+                          1u << FIELD_KEY | 1u << FIELD_EXPIRES_AT | 1u << FIELD_CARRIED |
+                          1u << FIELD_BY | 1u << FIELD_PAYMENT,
+    [RELAY_ABOUT_STOCK] = 1u << FIELD_QUANTITY,
+    [RELAY_ABOUT_SALE] = 1u << FIELD_QUANTITY | 1u << FIELD_REASON | 1u << FIELD_STATE,
+};
+
+static enum fg_result check_fields(const struct entry_fields *fields,
+                                   const struct relay_event *event, struct fg_error *error)
+{
+    unsigned allowed = allowed_fields[relay_event_is_about(event->kind)] | 1u << FIELD_EVENT;
+    for (int index = 0; index < FIELD_COUNT; index++)
+        if (fields->values[index].at != NULL && (allowed >> index & 1) == 0)
+            return fg_error_set(error, FG_INVALID, "'%s' with a field '%s'",
+                                relay_event_name(event->kind), field_names[index]);
+    return FG_OK;
 }
 
 static enum fg_result read_other_event(const struct entry_fields *fields, struct relay_event *event,
                                        struct fg_error *error)
 {
     bool needs_quantity = relay_event_is_about(event->kind) == RELAY_ABOUT_STOCK;
-    for (int index = 0; index < FIELD_COUNT; index++)
-        if (index != FIELD_EVENT && index != FIELD_QUANTITY && fields->values[index].at != NULL)
-            return fg_error_set(error, FG_INVALID, "'%s' with a field '%s'",
-                                relay_event_name(event->kind), field_names[index]);
-    return read_quantity(fields->values[FIELD_QUANTITY], needs_quantity, 0, event, error);
+    enum fg_result result =
+        read_quantity(fields->values[FIELD_QUANTITY], needs_quantity, 0, event, error);
+    if (result == FG_OK)
+        result = read_words(fields->values[FIELD_REASON], "too long a reason", RELAY_REASON_BYTES,
+                            &event->reason, error);
+    if (result == FG_OK)
+        result = read_words(fields->values[FIELD_STATE], "not a state", FG_NAME_BYTES,
+                            &event->state, error);
+    return result;
 }
 
 static enum fg_result read_event(const struct relay_origin *origin,
@@ -254,6 +304,8 @@ static enum fg_result read_event(const struct relay_origin *origin,
         return fg_error_set(error, FG_INVALID, "no event");
     if (!find_kind(fields->values[FIELD_EVENT], &event->kind))
         return refuse(error, "an unknown event", fields->values[FIELD_EVENT]);
+    if (check_fields(fields, event, error) != FG_OK)
+        return FG_INVALID;
     if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
         return read_order_event(origin, fields, event, error);
     return read_other_event(fields, event, error);

@@ -1,10 +1,10 @@
-/* test_relay_decode.c - ledger entries as the scripts write them, and everything they never write. */
+/* test_sinks_event.c - ledger entries as the scripts write them, and everything they never write. */
 #include "unit.h"
 
 #include <string.h>
 
 #include "flashgate/base/attributes.h"
-#include "relay/decode.h"
+#include "flashgate/relay/event.h"
 
 static const struct relay_origin origin = { .bucket = 7, .epoch = "0a1b2c3d" };
 static const char first_entry[] = "1790000000000-3", later_entry[] = "1790000000500-0";

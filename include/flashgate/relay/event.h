@@ -1,10 +1,10 @@
-/* decode.h - a ledger entry, as Redis gives it, into an event.
+/* event.h - a ledger entry, as Redis gives it, into an event.
  *
  * Pure: no I/O, no clock, no allocation. The ledger is written by the inventory scripts only, so an entry
  * that does not fit is either damage or the work of a newer gateway; it is never guessed at and never
  * dropped: the answer is an error that names bucket and entry. */
-#ifndef FLASHGATE_RELAY_DECODE_H
-#define FLASHGATE_RELAY_DECODE_H
+#ifndef FLASHGATE_RELAY_EVENT_H
+#define FLASHGATE_RELAY_EVENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +19,7 @@ enum {
     RELAY_ID_BYTES = FG_ORDER_ID_BYTES + 1, /* with its terminator */
     RELAY_ENTRY_BYTES = 42,  /* a stream id, two 64-bit decimals, and its terminator */
     RELAY_ENTRY_FIELDS = 16, /* at most, in one entry */
+    RELAY_REASON_BYTES = 256,
 };
 
 /* Up to this the scripts' numbers are exact (Lua's are doubles), with room to add. */
@@ -31,12 +32,15 @@ enum {
     X(CONFIRMED, "confirmed", RELAY_ABOUT_ORDER)     \
     X(CANCELLED, "cancelled", RELAY_ABOUT_ORDER)     \
     X(EXPIRED, "expired", RELAY_ABOUT_ORDER)         \
+    X(RECLAIMED, "reclaimed", RELAY_ABOUT_ORDER)     \
     X(STOCK_ADDED, "stock_added", RELAY_ABOUT_STOCK) \
     X(PAUSED, "paused", RELAY_ABOUT_SALE)            \
     X(RESUMED, "resumed", RELAY_ABOUT_SALE)          \
     X(ENDED, "ended", RELAY_ABOUT_SALE)              \
     X(CHANGED, "changed", RELAY_ABOUT_SALE)          \
-    X(FROZEN, "frozen", RELAY_ABOUT_SALE)
+    X(FROZEN, "frozen", RELAY_ABOUT_SALE)            \
+    X(RESOLVED, "resolved", RELAY_ABOUT_SALE)        \
+    X(ARCHIVED, "archived", RELAY_ABOUT_SALE)
 
 enum relay_event_kind {
 #define RELAY_EVENT_ENUM(name, wire, about) RELAY_EVENT_##name,
@@ -64,6 +68,11 @@ struct relay_event {
     bool has_quantity;
     uint64_t quantity;
     uint64_t expires_at_ms; /* 0: none */
+    struct fg_text carried; /* sections the shopper sent along: a JSON object; empty: none */
+    struct fg_text by;      /* who asked for it: payment, shopper; empty: nobody in particular */
+    struct fg_text payment; /* the payment system's own reference; empty: none was given */
+    struct fg_text reason;  /* why: of frozen, resolved; empty: none */
+    struct fg_text state;   /* of resolved: the state the bucket is in from here on */
 };
 
 /* Where an entry comes from, for its ids and for errors. */

@@ -1,4 +1,4 @@
-/* sink_sqlite.c - events in a SQLite file.
+/* sqlite.c - events in a SQLite file.
  *
  * One table holds every event once, keyed by its id; the orders are a view over it: an order's first
  * event says who bought what, its newest one how it stands. So there is nothing to keep in step, and
@@ -11,7 +11,7 @@
  *
  * On any error the transaction is rolled back; the delivery loop closes the sink and opens it again, so a
  * file that was replaced or a disk that came back is met afresh. */
-#include "sink.h"
+#include "flashgate/relay/sink.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -76,7 +76,8 @@ static const char insert_sql[] =
     " ON CONFLICT (event_id) DO NOTHING";
 static const char read_sql[] =
     "SELECT at_ms, sequence, event_id, event, order_id, user, quantity FROM events"
-    " WHERE bucket = ?1 AND epoch = ?2 ORDER BY at_ms, sequence";
+    " WHERE bucket = ?1 AND epoch = ?2 AND (at_ms, sequence) > (?3, ?4)"
+    " AND (at_ms, sequence) <= (?5, ?6) ORDER BY at_ms, sequence";
 
 enum statement {
     BEGIN,
@@ -99,6 +100,8 @@ struct sqlite_sink { /* a struct relay_sink */
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct relay_batch_head head; /* of the transaction under way */
     char last_event[RELAY_ID_BYTES];
+    size_t applied;
+    bool is_known[RELAY_BATCH_MAX];
 };
 
 struct sqlite_reader { /* a struct relay_sink_reader */
@@ -266,9 +269,10 @@ static void sink_close(struct relay_sink **sink_at)
     free(sink);
 }
 
-static enum fg_result sink_open(const char *path, struct relay_sink **sink_r,
-                                struct fg_error *error)
+static enum fg_result sink_open(const struct relay_sink_settings *settings,
+                                struct relay_sink **sink_r, struct fg_error *error)
 {
+    const char *path = settings->path;
     struct sqlite_sink *sink = calloc(1, sizeof *sink);
     enum fg_result result = FG_OK;
     *sink_r = (struct relay_sink *)(void *)sink;
@@ -329,6 +333,7 @@ static enum fg_result sink_begin(struct relay_sink *sink_at, const struct relay_
         return say(error, sink->path, sink->database, "taking the write lock");
     sink->head = *head;
     sink->last_event[0] = '\0';
+    sink->applied = 0;
     result = check_token(sink, head, error);
     if (result != FG_OK)
         sink_rollback(sink_at);
@@ -336,9 +341,10 @@ static enum fg_result sink_begin(struct relay_sink *sink_at, const struct relay_
 }
 
 static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_event *event,
-                                 bool *is_new_r, struct fg_error *error)
+                                 struct fg_error *error)
 {
     struct sqlite_sink *sink = own(sink_at);
+    assert(sink->applied < RELAY_BATCH_MAX);
     sqlite3_stmt *statement = sink->statements[INSERT];
     bind_string(statement, 1, event->id);
     bind_number(statement, 2, sink->head.origin.bucket);
@@ -358,7 +364,7 @@ static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_
     bind_number(statement, 14, event->position.sequence);
     if (!run(statement))
         return say(error, sink->path, sink->database, "writing an event");
-    *is_new_r = sqlite3_changes(sink->database) == 1;
+    sink->is_known[sink->applied++] = sqlite3_changes(sink->database) == 0;
     memcpy(sink->last_event, event->id, sizeof sink->last_event);
     return FG_OK;
 }
@@ -372,9 +378,14 @@ static bool store_progress(struct sqlite_sink *sink)
     return run(statement);
 }
 
-static enum fg_result sink_commit(struct relay_sink *sink_at, struct fg_error *error)
+static enum fg_result sink_commit(struct relay_sink *sink_at, struct relay_outcome *outcomes,
+                                  struct fg_error *error)
 {
     struct sqlite_sink *sink = own(sink_at);
+    for (size_t i = 0; i < sink->applied; i++) {
+        outcomes[i].kind = sink->is_known[i] ? RELAY_OUTCOME_KNOWN : RELAY_OUTCOME_NEW;
+        outcomes[i].reason[0] = '\0';
+    }
     if (store_progress(sink) && run(sink->statements[COMMIT]))
         return FG_OK;
     say(error, sink->path, sink->database, "committing");
@@ -396,9 +407,10 @@ static void reader_close(struct relay_sink_reader **reader_at)
     free(reader);
 }
 
-static enum fg_result reader_open(const char *path, struct relay_sink_reader **reader_r,
-                                  struct fg_error *error)
+static enum fg_result reader_open(const struct relay_sink_settings *settings,
+                                  struct relay_sink_reader **reader_r, struct fg_error *error)
 {
+    const char *path = settings->path;
     struct sqlite_reader *reader = calloc(1, sizeof *reader);
     enum fg_result result = FG_OK;
     *reader_r = (struct relay_sink_reader *)(void *)reader;
@@ -416,7 +428,8 @@ static enum fg_result reader_open(const char *path, struct relay_sink_reader **r
 
 /* One SELECT is one moment, however long it is stepped through. */
 static enum fg_result reader_start(struct relay_sink_reader *reader_at,
-                                   const struct relay_origin *origin, struct fg_error *error)
+                                   const struct relay_origin *origin, struct fg_ledger_entry after,
+                                   struct fg_ledger_entry upto, struct fg_error *error)
 {
     struct sqlite_reader *reader = own_reader(reader_at);
     (void)error;
@@ -424,6 +437,10 @@ static enum fg_result reader_start(struct relay_sink_reader *reader_at,
     sqlite3_clear_bindings(reader->rows);
     bind_number(reader->rows, 1, origin->bucket);
     sqlite3_bind_text(reader->rows, 2, origin->epoch, -1, SQLITE_TRANSIENT);
+    bind_number(reader->rows, 3, after.ms);
+    bind_number(reader->rows, 4, after.sequence);
+    bind_number(reader->rows, 5, upto.ms);
+    bind_number(reader->rows, 6, upto.sequence);
     return FG_OK;
 }
 
