@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "flashgate/base/buffer.h"
+#include "flashgate/inventory/carried.h"
 
 static const struct {
     const char *name;
@@ -230,6 +231,19 @@ static enum fg_result read_words(struct fg_text text, const char *what, size_t m
     return FG_OK;
 }
 
+/* Read here, so that whoever composes records of it need not doubt it. */
+static enum fg_result read_carried(struct fg_text text, struct relay_event *event,
+                                   struct fg_error *error)
+{
+    struct fg_text sections[FG_SECTION_COUNT];
+    if (text.at == NULL)
+        return FG_OK;
+    if (text.length > FG_CARRIED_BYTES || !fg_carried_read(text, sections))
+        return refuse(error, "not carried sections", text);
+    event->carried = text;
+    return FG_OK;
+}
+
 /* The order's first event tells all of it; a later one may leave out what does not change. */
 static enum fg_result read_order_event(const struct relay_origin *origin,
                                        const struct entry_fields *fields, struct relay_event *event,
@@ -250,8 +264,7 @@ static enum fg_result read_order_event(const struct relay_origin *origin,
     if (result == FG_OK)
         result = read_expiry(fields->values[FIELD_EXPIRES_AT], event, error);
     if (result == FG_OK)
-        result = read_words(fields->values[FIELD_CARRIED], "too many carried bytes",
-                            FG_CARRIED_BYTES, &event->carried, error);
+        result = read_carried(fields->values[FIELD_CARRIED], event, error);
     if (result == FG_OK)
         result = read_words(fields->values[FIELD_BY], "not somebody who asks", FG_NAME_BYTES,
                             &event->by, error);

@@ -54,6 +54,19 @@ static void a_hold_tells_all_of_its_order(void **state)
     assert_int_equal(event.position.sequence, 3);
 }
 
+static void what_the_shopper_sent_along_is_passed_on_or_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(DECODE(first_entry, "event", "held", "user", "alice", "quantity", "2",
+                            "carried", "{\"channel\":{\"app\": 1}}"),
+                     FG_OK);
+    assert_text(event.carried, "{\"channel\":{\"app\": 1}}");
+    assert_int_equal(DECODE(first_entry, "event", "held", "user", "alice", "quantity", "2",
+                            "carried", "{\"channel\":{\"app\": 1}"),
+                     FG_INVALID);
+    assert_non_null(strstr(error.text, "not carried sections"));
+}
+
 static void a_purchase_without_hold_or_key_is_one_confirmed_entry(void **state)
 {
     (void)state;
@@ -221,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hold_tells_all_of_its_order),
+        cmocka_unit_test(what_the_shopper_sent_along_is_passed_on_or_refused),
         cmocka_unit_test(a_purchase_without_hold_or_key_is_one_confirmed_entry),
         cmocka_unit_test(later_events_name_their_order),
         cmocka_unit_test(events_of_stock_and_sale_have_no_order),
