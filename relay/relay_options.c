@@ -10,8 +10,8 @@
 
 #include "flashgate/base/clock.h"
 #include "flashgate/base/text.h"
-#include "flashgate/inventory/names.h"
 #include "flashgate/ring/ring.h"
+#include "sink_options.h"
 
 enum {
     ADDRESS_BYTES = 255
@@ -21,12 +21,6 @@ enum {
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "logfmt", "json", NULL };
-
-static bool check_id(struct fg_text text, void *out)
-{
-    (void)out;
-    return fg_name_is_valid(text);
-}
 
 /* HOST:PORT or unix:PATH; a name is resolved only when it is connected to. */
 static bool check_redis_address(struct fg_text text, void *out)
@@ -93,35 +87,6 @@ static const struct fg_option redis_fields[] = {
     { .name = NULL },
 };
 
-#define SINK_FIELD(member) .offset = offsetof(struct relay_sink_settings, member)
-
-static const struct fg_option sink_fields[] = {
-    {
-        .name = "id",
-        .type = FG_OPTION_STRING,
-        SINK_FIELD(id),
-        .help = "its name: of the consumer group, in metrics and logs; never reuse one for another "
-                "sink",
-        .read = check_id,
-        .expected = "1 to 64 of A-Z a-z 0-9 . _ -",
-    },
-    {
-        .name = "type",
-        .type = FG_OPTION_CHOICE,
-        SINK_FIELD(type),
-        .help = "what kind of sink it is: sqlite",
-        .choices = relay_sink_types,
-    },
-    {
-        .name = "path",
-        .type = FG_OPTION_PATH,
-        SINK_FIELD(path),
-        .help = "the database file; created when it is not there",
-        .place_offset = offsetof(struct relay_sink_settings, place),
-    },
-    { .name = NULL },
-};
-
 static const struct fg_option log_fields[] = {
     {
         .name = "level",
@@ -176,7 +141,7 @@ static const struct fg_option options_table[] = {
         .minimum = 1,
         .maximum = RELAY_SINKS_MAX,
         .help = "where events go; each sink gets every event, at its own pace",
-        .fields = sink_fields,
+        .fields = relay_sink_option_fields,
         .element_bytes = sizeof(struct relay_sink_settings),
         .unique = "id", /* sinks of one id would share a consumer group */
     },
@@ -211,6 +176,15 @@ static const struct fg_option options_table[] = {
         .help = "the most events in one transaction",
     },
     {
+        .name = "linger",
+        .type = FG_OPTION_DURATION,
+        FIELD(linger_ns),
+        .default_text = "0ms",
+        .maximum = 10 * FG_SECOND_IN_NS,
+        .help =
+            "after a batch that was not full, how long its bucket gathers events before the next",
+    },
+    {
         .name = "poll",
         .type = FG_OPTION_DURATION,
         FIELD(poll_ns),
@@ -229,25 +203,6 @@ static const struct fg_option options_table[] = {
     },
     { .name = NULL },
 };
-
-/* Sinks of one path would share its progress. */
-static enum fg_result check_paths(const struct fg_config_source *source,
-                                  const struct relay_options *options, struct fg_error *error)
-{
-    for (size_t later = 1; later < options->sinks.count; later++) {
-        const struct relay_sink_settings *sink = relay_options_sink(options, later);
-        for (size_t earlier = 0; earlier < later; earlier++) {
-            const struct relay_sink_settings *other = relay_options_sink(options, earlier);
-            if (strcmp(sink->path, other->path) != 0)
-                continue;
-            return fg_config_error_at(
-                source, sink->place, error,
-                "the path \"%s\" is that of another sink (line %u), expected one of its own",
-                sink->path, other->place.line);
-        }
-    }
-    return FG_OK;
-}
 
 static const struct fg_breaker_definition *breaker_at(const struct relay_options *options,
                                                       size_t index)
@@ -311,7 +266,7 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
         return result;
     result = settle_redis(source, options, error);
     if (result == FG_OK)
-        result = check_paths(source, options, error);
+        result = relay_sink_options_settle(source, &options->sinks, error);
     if (result == FG_OK)
         result = check_breakers(source, options, error);
     fg_config_source_free(&source);

@@ -25,6 +25,7 @@ struct relay_options {
     struct fg_config_list sinks;    /* of struct relay_sink_settings */
     struct fg_config_list breakers; /* of struct fg_breaker_definition; guards: a sink's id */
     uint64_t lease_ns;
+    uint64_t linger_ns;
     uint64_t poll_ns;
     uint64_t batch;
     int log_level, log_format;

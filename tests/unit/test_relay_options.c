@@ -38,11 +38,14 @@ static void what_is_left_out_has_its_default(void **state)
     assert_int_equal(options.lease_ns, 5 * FG_SECOND_IN_NS);
     assert_int_equal(options.batch, 256);
     assert_int_equal(options.poll_ns, 50 * FG_MS_IN_NS);
+    assert_int_equal(options.linger_ns, 0);
     assert_int_equal(options.log_level, FG_LOG_INFO);
     assert_int_equal(options.log_format, FG_LOG_LOGFMT);
     assert_int_equal(options.sinks.count, 1);
     assert_string_equal(relay_options_sink(&options, 0)->id, "ledger");
     assert_string_equal(relay_options_sink(&options, 0)->path, "/tmp/orders.db");
+    assert_int_equal(relay_options_sink(&options, 0)->lanes, 1);
+    assert_int_equal(relay_options_sink(&options, 0)->timeout_ns, 0); /* sqlite knows none */
     relay_options_free(&options);
 }
 
@@ -57,6 +60,7 @@ static void the_example_shows_the_defaults(void **state)
     assert_string_equal(shown.metrics_address, options.metrics_address);
     assert_int_equal(shown.lease_ns, options.lease_ns);
     assert_int_equal(shown.batch, options.batch);
+    assert_int_equal(shown.linger_ns, options.linger_ns);
     assert_int_equal(shown.poll_ns, options.poll_ns);
     assert_int_equal(shown.log_level, options.log_level);
     assert_int_equal(shown.log_format, options.log_format);
@@ -151,10 +155,17 @@ static void mistakes_are_refused_where_they_stand(void **state)
         { "sinks:\n  - { id: a, type: sqlite, path: x }\n  - { id: a, type: sqlite, path: y }\n",
           ":3:11:", "sinks id \"a\" is used twice, first in line 2" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\n  - { id: b, type: sqlite, path: x }\n",
-          ":3:", "is that of another sink" },
+          ":3:34:", "the path \"/tmp/x\" is that of another sink (line 2)" },
         { "sinks:\n  - { id: a, type: oracle, path: x }\n", ":2:20:", "one of sqlite" },
         { "sinks:\n  - { id: \"a b\", type: sqlite, path: x }\n", ":2:11:", "1 to 64 of" },
-        { "sinks:\n  - { id: a, type: sqlite }\n", ":2:5:", "path is missing" },
+        { "sinks:\n  - { id: a, type: sqlite }\n",
+          ":2:20:", "sinks[1]: type sqlite needs \"path\"" },
+        { "sinks:\n  - { id: a, type: sqlite, path: x, url: \"http://b\" }\n",
+          ":2:42:", "sinks[1]: type sqlite does not know \"url\"" },
+        { "sinks:\n  - { id: a, type: sqlite, path: x, timeout: 1s }\n",
+          ":2:46:", "sinks[1]: type sqlite does not know \"timeout\"" },
+        { "sinks:\n  - { id: a, type: sqlite, path: x, lanes: 2 }\n",
+          ":2:44:", "sinks[1]: type sqlite has one writer" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\nlease: 5\n", ":3:8:", "lease" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\nlease: 1ms\n", ":3:8:", "100ms" },
         { "sinks:\n  - { id: a, type: sqlite, path: x }\nbatch: 4001\n", ":3:8:", "4000" },

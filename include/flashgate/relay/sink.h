@@ -37,12 +37,30 @@ enum {
 struct relay_sink;        /* each kind has its own; the first member is its calls */
 struct relay_sink_reader; /* likewise */
 
+/* The options of one sink, beside id and type. */
+enum relay_sink_option {
+    RELAY_SINK_PATH,
+    RELAY_SINK_CONNECT,
+    RELAY_SINK_PASSWORD_FILE,
+    RELAY_SINK_BROKERS,
+    RELAY_SINK_TOPIC,
+    RELAY_SINK_TRANSACTIONAL_ID,
+    RELAY_SINK_PROPERTIES_FILE,
+    RELAY_SINK_URL,
+    RELAY_SINK_TOKEN_FILE,
+    RELAY_SINK_REQUESTS,
+    RELAY_SINK_TIMEOUT,
+    RELAY_SINK_LANES,
+    RELAY_SINK_OPTION_COUNT
+};
+
 /* What relay.yaml says of one sink. What a kind does not use is NULL or 0; which options a kind needs and knows is
  * checked when the file is read. */
 struct relay_sink_settings {
     char *id;
-    int type; /* index into relay_sinks */
-    struct fg_config_place place;
+    int type;                                               /* index into relay_sinks */
+    struct fg_config_place place;                           /* of the type */
+    struct fg_config_place places[RELAY_SINK_OPTION_COUNT]; /* line 0: left out */
 
     char *path;          /* sqlite: the file */
     char *connect;       /* postgresql: a connection string or URI, without a password */
