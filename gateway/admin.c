@@ -213,7 +213,7 @@ static json_t *json_sale(struct task *task, const struct fg_catalogue_sale *sale
     json_object_set_new(row, "opens_at", admin_json_time(sale->opens_ms));
     json_object_set_new(row, "closes_at", admin_json_time(sale->closes_ms));
     json_object_set_new(row, "hold", json_string(sale->hold));
-    json_object_set_new(row, "late_payment", json_string("refuse"));
+    json_object_set_new(row, "late_payment", json_string(fg_late_payments[sale->late_payment]));
     for (uint32_t i = 0; i < sale->sku_count && task->result == FG_OK; i++)
         json_array_append_new(skus, json_sku(task, &sale->skus[i], view));
     json_object_set_new(row, "skus", skus);

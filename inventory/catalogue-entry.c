@@ -120,15 +120,27 @@ static bool read_skus(json_t *array, struct fg_catalogue_sale *sale)
     return true;
 }
 
+static bool read_late_payment(const char *text, enum fg_late_payment *late)
+{
+    for (int i = 0; fg_late_payments[i] != NULL; i++)
+        if (strcmp(text, fg_late_payments[i]) == 0) {
+            *late = (enum fg_late_payment)i;
+            return true;
+        }
+    return false;
+}
+
 static bool read_sale(json_t *root, struct fg_catalogue_sale *sale)
 {
-    const char *hold, *state;
+    const char *hold, *state, *late = fg_late_payments[FG_LATE_REFUSE];
     json_int_t opens, closes;
     json_t *skus;
-    if (json_unpack(root, "{s:s, s:I, s:I, s:s, s:o !}", "hold", &hold, "opens", &opens, "closes",
-                    &closes, "state", &state, "skus", &skus) != 0)
+    if (json_unpack(root, "{s:s, s?s, s:I, s:I, s:s, s:o !}", "hold", &hold, "late_payment", &late,
+                    "opens", &opens, "closes", &closes, "state", &state, "skus", &skus) != 0)
         return false;
-    if (opens < 0 || closes < 0 || strlen(hold) >= sizeof sale->hold)
+    if (opens < 0 || closes < 0 || strlen(hold) >= sizeof sale->hold ||
+        !fg_hold_parse(fg_text_of(hold), &sale->hold_ms) ||
+        !read_late_payment(late, &sale->late_payment))
         return false;
     strcpy(sale->hold, hold);
     sale->opens_ms = opens;
@@ -174,9 +186,12 @@ static json_t *write_sale(const struct fg_catalogue_sale *sale)
             json_decref(skus);
             return NULL;
         }
-    return json_pack("{s:s, s:I, s:I, s:s, s:o}", "hold", sale->hold, "opens",
-                     (json_int_t)sale->opens_ms, "closes", (json_int_t)sale->closes_ms, "state",
-                     fg_sale_state_text(sale->state), "skus", skus);
+    /* The default is left out, so that entries from before there was a choice keep their bytes. */
+    const char *late =
+        sale->late_payment == FG_LATE_REFUSE ? NULL : fg_late_payments[sale->late_payment];
+    return json_pack("{s:s, s:s*, s:I, s:I, s:s, s:o}", "hold", sale->hold, "late_payment", late,
+                     "opens", (json_int_t)sale->opens_ms, "closes", (json_int_t)sale->closes_ms,
+                     "state", fg_sale_state_text(sale->state), "skus", skus);
 }
 
 char *catalogue_entry_json(const struct fg_catalogue_sale *sale)

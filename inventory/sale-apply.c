@@ -123,6 +123,8 @@ static enum fg_result plan(struct apply *apply, uint32_t *missing)
     wanted->sku_count = (uint32_t)definition->skus.count;
     snprintf(wanted->sale, sizeof wanted->sale, "%s", definition->sale);
     snprintf(wanted->hold, sizeof wanted->hold, "%s", definition->hold);
+    wanted->hold_ms = definition->hold_ms;
+    wanted->late_payment = (enum fg_late_payment)definition->late_payment;
     wanted->opens_ms = definition->opens_ms;
     wanted->closes_ms = definition->closes_ms;
     wanted->state = apply->published.state; /* FG_SALE_OPEN for a new sale */
@@ -193,11 +195,12 @@ static enum fg_result run(struct apply *apply, enum fg_script script,
 static enum fg_result create(struct apply *apply, const struct fg_catalogue_sku *sku)
 {
     char total[DECIMAL_BYTES], opens[DECIMAL_BYTES], closes[DECIMAL_BYTES];
-    char per_user[DECIMAL_BYTES], entries[DECIMAL_BYTES] = "";
+    char per_user[DECIMAL_BYTES], hold[DECIMAL_BYTES], entries[DECIMAL_BYTES] = "";
     snprintf(total, sizeof total, "%llu", (unsigned long long)sku->stock);
     snprintf(opens, sizeof opens, "%lld", (long long)apply->wanted.opens_ms);
     snprintf(closes, sizeof closes, "%lld", (long long)apply->wanted.closes_ms);
     snprintf(per_user, sizeof per_user, "%u", sku->terms.per_user);
+    snprintf(hold, sizeof hold, "%lld", (long long)apply->wanted.hold_ms);
     if (sku->max_ledger_entries != 0)
         snprintf(entries, sizeof entries, "%llu", (unsigned long long)sku->max_ledger_entries);
     const char *argv[] = { sku->terms.epoch,
@@ -205,19 +208,22 @@ static enum fg_result create(struct apply *apply, const struct fg_catalogue_sku 
                            opens,
                            closes,
                            per_user,
-                           "0", /* hold: none */
+                           hold,
                            fg_sale_state_text(apply->wanted.state),
-                           entries };
+                           entries,
+                           fg_late_payments[apply->wanted.late_payment] };
     return run(apply, FG_SCRIPT_CREATE, sku, FG_COUNT_OF(argv), argv);
 }
 
 static enum fg_result configure(struct apply *apply, const struct fg_catalogue_sku *sku)
 {
-    char opens[DECIMAL_BYTES], closes[DECIMAL_BYTES], per_user[DECIMAL_BYTES];
+    char opens[DECIMAL_BYTES], closes[DECIMAL_BYTES], per_user[DECIMAL_BYTES], hold[DECIMAL_BYTES];
     snprintf(opens, sizeof opens, "%lld", (long long)apply->wanted.opens_ms);
     snprintf(closes, sizeof closes, "%lld", (long long)apply->wanted.closes_ms);
     snprintf(per_user, sizeof per_user, "%u", sku->terms.per_user);
-    const char *argv[] = { sku->terms.epoch, opens, closes, per_user, "0" };
+    snprintf(hold, sizeof hold, "%lld", (long long)apply->wanted.hold_ms);
+    const char *argv[] = { sku->terms.epoch, opens, closes,
+                           per_user,         hold,  fg_late_payments[apply->wanted.late_payment] };
     return run(apply, FG_SCRIPT_CONFIGURE, sku, FG_COUNT_OF(argv), argv);
 }
 
@@ -262,6 +268,11 @@ static void report(struct apply *apply)
         fg_buffer_add_format(apply->changes, "opens changed\n");
     if (!is_new && was->closes_ms != is->closes_ms)
         fg_buffer_add_format(apply->changes, "closes changed\n");
+    if (!is_new && was->hold_ms != is->hold_ms)
+        fg_buffer_add_format(apply->changes, "hold: %s\n", is->hold);
+    if (!is_new && was->late_payment != is->late_payment)
+        fg_buffer_add_format(apply->changes, "late_payment: %s\n",
+                             fg_late_payments[is->late_payment]);
     for (uint32_t i = 0; i < is->sku_count; i++) {
         const struct fg_catalogue_sku *sku = &is->skus[i],
                                       *before = fg_catalogue_find_sku(was, fg_text_of(sku->sku));

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flashgate/base/clock.h"
+
 static bool check_name(struct fg_text text, void *out)
 {
     (void)out;
@@ -12,7 +14,29 @@ static bool check_name(struct fg_text text, void *out)
 }
 
 static const char name_form[] = "1 to 64 of A-Z a-z 0-9 . _ -";
-static const char *const late_payments[] = { "refuse", NULL };
+static const char hold_form[] = "none, or a duration from 100ms to 7d such as 15m";
+static const uint64_t hold_least_ns = 100 * FG_MS_IN_NS;
+static const uint64_t hold_most_ns = 7 * 86400 * FG_SECOND_IN_NS;
+
+const char *const fg_late_payments[] = { "refuse", "reclaim", NULL };
+
+bool fg_hold_parse(struct fg_text text, int64_t *hold_ms)
+{
+    uint64_t ns = 0;
+    bool is_none = fg_text_equal(text, FG_TEXT("none"));
+    if (!is_none && (fg_text_duration(text, hold_most_ns, &ns) != FG_NUMBER_OK ||
+                     ns < hold_least_ns || ns % FG_MS_IN_NS != 0))
+        return false;
+    *hold_ms = (int64_t)(ns / FG_MS_IN_NS);
+    return true;
+}
+
+static bool check_hold(struct fg_text text, void *out)
+{
+    int64_t ignored;
+    (void)out;
+    return fg_hold_parse(text, &ignored);
+}
 
 #define SALE(member) .offset = offsetof(struct fg_sale_definition, member)
 #define SKU(member)  .offset = offsetof(struct fg_sku_definition, member)
@@ -84,9 +108,10 @@ const struct fg_option fg_sale_options[] = {
         .type = FG_OPTION_STRING,
         SALE(hold),
         .default_text = "none",
-        .maximum = 16,
+        .maximum = FG_HOLD_BYTES,
         .help = "how long a unit waits for its payment; none: bought is sold",
-        .place_offset = offsetof(struct fg_sale_definition, hold_place),
+        .read = check_hold,
+        .expected = hold_form,
     },
     {
         .name = "late_payment",
@@ -94,7 +119,7 @@ const struct fg_option fg_sale_options[] = {
         SALE(late_payment),
         .default_text = "refuse",
         .help = "what happens to a payment that comes after its hold ran out",
-        .choices = late_payments,
+        .choices = fg_late_payments,
     },
     {
         .name = "skus",
@@ -110,12 +135,11 @@ const struct fg_option fg_sale_options[] = {
     { .name = NULL },
 };
 
-static enum fg_result check(const struct fg_sale_definition *sale,
-                            const struct fg_config_source *source, struct fg_error *error)
+static enum fg_result check(struct fg_sale_definition *sale, const struct fg_config_source *source,
+                            struct fg_error *error)
 {
-    if (strcmp(sale->hold, "none") != 0)
-        return fg_config_error_at(source, sale->hold_place, error,
-                                  "hold: %s is not supported yet, expected none", sale->hold);
+    if (!fg_hold_parse(fg_text_of(sale->hold), &sale->hold_ms))
+        return fg_error_set(error, FG_INVALID, "hold: expected %s", hold_form);
     if (sale->opens_ms != 0 && sale->closes_ms != 0 && sale->closes_ms <= sale->opens_ms)
         return fg_config_error_at(source, sale->closes_place, error,
                                   "closes is not after opens, expected a later time");

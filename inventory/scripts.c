@@ -22,6 +22,7 @@
 #include "relay_read_script.h"
 #include "relay_release_script.h"
 #include "roster_beat_script.h"
+#include "settle_script.h"
 #include "state_script.h"
 #include "stock_add_script.h"
 
@@ -51,6 +52,7 @@ static const struct {
     [FG_SCRIPT_RELAY_RELEASE] = { "relay_release", relay_release_script, KEYS_RELAY, false },
     [FG_SCRIPT_ROSTER_BEAT] = { "roster_beat", roster_beat_script, KEYS_ROSTER, false },
     [FG_SCRIPT_BACKLOG] = { "backlog", backlog_script, KEYS_LEDGER, false },
+    [FG_SCRIPT_SETTLE] = { "settle", settle_script, KEYS_BUCKET, false },
 };
 
 static const struct {

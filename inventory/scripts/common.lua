@@ -32,8 +32,11 @@ end
 -- type means closed: never zero, never made anew. That total = free + held + sold is left to `is_balanced`,
 -- for an audit must be able to read books that are not.
 local STOCK_NUMBERS = {'total', 'free', 'held', 'sold', 'opens', 'closes', 'per_user', 'hold'}
-local function read_stock(stock_key, buyers_key, orders_key, epoch)
-    local values = try('HMGET', stock_key, 'epoch', 'state', unpack(STOCK_NUMBERS))
+local STOCK_TEXTS = {'epoch', 'state', 'late', 'swept', 'accepted'}
+
+-- The texts only, for who must cope with counters that cannot be read.
+local function read_texts(stock_key, buyers_key, orders_key, epoch)
+    local values = try('HMGET', stock_key, unpack(STOCK_TEXTS))
     local sentinel = try('HGET', buyers_key, '')
     local last_id = last_entry(orders_key)
     if type(values) ~= 'table' or values.err or values[1] ~= epoch then
@@ -43,9 +46,17 @@ local function read_stock(stock_key, buyers_key, orders_key, epoch)
         return nil, refuse('FROZEN', 'the buyers ' .. buyers_key .. ' are missing or of another epoch')
     end
     if not last_id then return nil, refuse('FROZEN', 'the ledger ' .. orders_key .. ' is missing') end
-    local stock = {state = values[2], last_id = last_id}
+    local stock = {last_id = last_id}
+    for i, name in ipairs(STOCK_TEXTS) do stock[name] = values[i] or nil end
+    return stock
+end
+
+local function read_stock(stock_key, buyers_key, orders_key, epoch)
+    local stock, refusal = read_texts(stock_key, buyers_key, orders_key, epoch)
+    if not stock then return nil, refusal end
+    local values = call('HMGET', stock_key, unpack(STOCK_NUMBERS))
     for i, name in ipairs(STOCK_NUMBERS) do
-        stock[name] = decimal(values[i + 2])
+        stock[name] = decimal(values[i])
         if not stock[name] then
             return nil, refuse('FROZEN', 'the field ' .. name .. ' of ' .. stock_key .. ' is not a plain decimal')
         end
@@ -54,4 +65,41 @@ local function read_stock(stock_key, buyers_key, orders_key, epoch)
 end
 
 local function is_balanced(stock) return stock.total == stock.free + stock.held + stock.sold end
+
+-- The users' records, in the form that purchase.lua gives them:
+-- digest 16 | entry ms 13 | entry seq 10 | quantity 6 | expires ms 13 | state h c x e.
+local RECORD_BYTES, RECORDS_MAX = 59, 8
+
+-- One user's records by their entries, and in order; nil when they are not well formed.
+local function read_records(text)
+    local records, length = {by_entry = {}}, #text
+    if length == 0 or length % RECORD_BYTES ~= 0 or length > RECORD_BYTES * RECORDS_MAX then return nil end
+    for at = 1, length, RECORD_BYTES do
+        local text = string.sub(text, at, at + RECORD_BYTES - 1)
+        if string.find(text, '%D', 17) ~= RECORD_BYTES or not string.find(text, '[hcxe]$') then return nil end
+        local record = {head = string.sub(text, 1, RECORD_BYTES - 1), state = string.sub(text, RECORD_BYTES),
+            quantity = tonumber(string.sub(text, 40, 45))}
+        records[#records + 1] = record
+        records.by_entry[string.sub(text, 17, 29) .. '-' .. digits(tonumber(string.sub(text, 30, 39)))] = record
+    end
+    return records
+end
+
+local function write_records(records)
+    local texts = {}
+    for i, record in ipairs(records) do texts[i] = record.head .. record.state end
+    return table.concat(texts)
+end
+
+-- A ledger entry's fields as a table.
+local function fields_of(pairs)
+    local fields = {}
+    for i = 1, #pairs, 2 do fields[pairs[i]] = pairs[i + 1] end
+    return fields
+end
+
+-- What every id of this bucket's orders begins with: BUCKET-EPOCH-
+local function order_prefix(stock_key, epoch)
+    return string.match(stock_key, '{(%d+)}') .. '-' .. epoch .. '-'
+end
 

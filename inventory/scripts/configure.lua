@@ -1,7 +1,7 @@
 -- configure.lua - changes what of a bucket may change. The stock is not among it: see stock_add.lua.
 --
 -- KEYS  stock, buyers, orders
--- ARGV  epoch, opens ms, closes ms, per_user, hold ms
+-- ARGV  epoch, opens ms, closes ms, per_user, hold ms, late payment (refuse, reclaim)
 -- Reply 'changed' or 'same'. REFUSED: the opening and the hold are fixed once the sale has opened, for the
 --       ledger's order is the order of expiry. FROZEN: the books are not whole, or the bucket is frozen.
 
@@ -20,8 +20,14 @@ for i, name in ipairs(names) do
         end
     end
 end
+if ARGV[6] ~= 'refuse' and ARGV[6] ~= 'reclaim' then return refuse('REFUSED', 'no such late payment: ' .. ARGV[6]) end
+if ARGV[6] ~= (stock.late or 'refuse') then
+    change[#change + 1] = 'late'
+    change[#change + 1] = ARGV[6]
+end
 if #change == 0 then return 'same' end
 if stock.state == 'frozen' then return refuse('FROZEN', 'the bucket is frozen') end
+if stock.state == 'archived' then return refuse('REFUSED', 'the bucket is archived') end
 
 call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'event', 'changed')
 call('HSET', KEYS[1], unpack(change))

@@ -105,7 +105,7 @@ class Shop:
 
     def open(self, bucket, stock=1_000_000, hold=900_000, per_user=100):
         self.epochs[bucket] = f"{bucket:08x}"
-        self.run("create", self.keys(bucket), self.epochs[bucket], stock, 0, 0, per_user, hold, "open", "")
+        self.run("create", self.keys(bucket), self.epochs[bucket], stock, 0, 0, per_user, hold, "open", "", "refuse")
         self.publish()
 
     def publish(self):

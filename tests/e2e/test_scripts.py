@@ -1,122 +1,16 @@
 """The Lua scripts against a real Redis: a model that must agree in every reply and in the state, and stories.
 
-The scripts are read from inventory/scripts, or from the folder FLASHGATE_SCRIPTS names. The tests named
-test_limit_… and test_key_… must fail when the line of the user's limit or of the key look-up is taken out of
-purchase.lua.
+The tests named test_limit_… and test_key_… must fail when the line of the user's limit or of the key look-up is
+taken out of purchase.lua.
 """
-import hashlib
-import os
-import pathlib
 import random
-import shutil
-import struct
-import subprocess
-import tempfile
 import time
 
 import pytest
 import redis
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = pathlib.Path(os.environ.get("FLASHGATE_SCRIPTS", ROOT / "inventory" / "scripts"))
-EPOCH = "0badcafe"
-FOREVER = "9999999999999"
-DAY_MS = 86_400_000
-RECORD_BYTES = 59
-STOCK, BUYERS, ORDERS, RELAY = ("fg:{7}:" + name for name in ("stock", "buyers", "orders", "relay"))
-
-
-def pack(value):
-    """MessagePack, as much of it as a batch needs."""
-    if isinstance(value, list):
-        return b"\xdc" + struct.pack(">H", len(value)) + b"".join(pack(v) for v in value)
-    if isinstance(value, str):
-        return b"\xd9" + bytes([len(value)]) + value.encode()
-    if isinstance(value, float):
-        return b"\xcb" + struct.pack(">d", value)
-    if value is None:
-        return b"\xc0"
-    return b"\xd2" + struct.pack(">i", value)
-
-
-def record(digest, entry, quantity, expires, state):
-    ms, seq = entry.split("-")
-    return f"{digest or '0' * 16}{int(ms):013d}{int(seq):010d}{quantity:06d}{int(expires):013d}{state}"
-
-
-def key(text):
-    return hashlib.sha1(text.encode()).hexdigest()[:16]
-
-
-class Bucket:
-    """One bucket in a Redis of the test's own, and the scripts on it."""
-
-    def __init__(self, client):
-        self.redis = client
-        self.shas = {}
-
-    def run(self, name, keys, *args):
-        if name not in self.shas:
-            text = (SCRIPTS / f"{name}.lua").read_text()
-            if name != "purchase":
-                text = (SCRIPTS / "common.lua").read_text() + text
-            self.shas[name] = self.redis.script_load(text)
-        return self.redis.evalsha(self.shas[name], len(keys), *keys, *args)
-
-    def create(self, total=10, opens=0, closes=0, per_user=1, hold=0, state="open", cap="", epoch=EPOCH):
-        return self.run("create", [STOCK, BUYERS, ORDERS], epoch, total, opens, closes, per_user, hold, state, cap)
-
-    def on_bucket(self, name, *args):
-        return self.run(name, [STOCK, BUYERS, ORDERS], EPOCH, *args)
-
-    def batch(self, *items, deadline=FOREVER, epoch=EPOCH):
-        flat = [part for item in items for part in item]
-        reply = self.run("purchase", [STOCK, BUYERS, ORDERS], epoch, deadline, pack(flat))
-        return reply[:4], reply[4:]
-
-    def buy(self, user, digest="", quantity=1):
-        return self.batch((user, digest, quantity))[1][0]
-
-    def stock(self):
-        return self.redis.hgetall(STOCK)
-
-    def counters(self):
-        stock = self.stock()
-        return tuple(int(stock[name]) for name in ("total", "free", "held", "sold"))
-
-    def everything(self):
-        return self.stock(), self.redis.hgetall(BUYERS), self.redis.xrange(ORDERS)
-
-    def events(self):
-        return [fields["event"] for _, fields in self.redis.xrange(ORDERS)]
-
-    def now(self):
-        seconds, micros = self.redis.time()
-        return seconds * 1000 + micros // 1000
-
-
-@pytest.fixture(scope="module")
-def client():
-    folder = tempfile.mkdtemp(prefix="fg-scripts-")
-    path = os.path.join(folder, "s")
-    server = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "", "--appendonly", "no"],
-        stdout=subprocess.DEVNULL)
-    for _ in range(500):
-        if os.path.exists(path):
-            break
-        time.sleep(0.01)
-    yield redis.Redis(unix_socket_path=path, decode_responses=True)
-    server.terminate()
-    server.wait()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def bucket(client):
-    client.flushall()
-    return Bucket(client)
-
+from flashgate.bucket import (  # noqa: F401 - client and bucket are fixtures
+    BUYERS, DAY_MS, EPOCH, FOREVER, ORDERS, RECORD_BYTES, RELAY, STOCK, bucket, client, key, pack, record)
 
 # --- the model ---------------------------------------------------------------------------------------------
 
@@ -541,7 +435,7 @@ def test_create_makes_all_three_keys_once(bucket):
     assert bucket.create(total=5, per_user=2) == "created"
     before = bucket.everything()
     assert before[0] == {"total": "5", "free": "5", "held": "0", "sold": "0", "state": "open", "epoch": EPOCH,
-                         "opens": "0", "closes": "0", "per_user": "2", "hold": "0", "swept": "0-0"}
+                         "opens": "0", "closes": "0", "per_user": "2", "hold": "0", "late": "refuse", "swept": "0-0"}
     assert before[1] == {"": EPOCH}
     assert [fields for _, fields in before[2]] == [{"event": "opened", "quantity": "5"}]
     assert bucket.create(total=5, per_user=2) == "exists"
@@ -564,18 +458,26 @@ def test_create_refuses_another_epoch_and_half_a_bucket(bucket):
 
 def test_configure_changes_the_close_and_the_limit_but_not_the_past(bucket):
     bucket.create()
-    assert bucket.on_bucket("configure", 0, 0, 1, 0) == "same"
-    assert bucket.on_bucket("configure", 0, 4_000_000_000_000, 3, 0) == "changed"
+    assert bucket.on_bucket("configure", 0, 0, 1, 0, "refuse") == "same"
+    assert bucket.on_bucket("configure", 0, 4_000_000_000_000, 3, 0, "refuse") == "changed"
     assert bucket.stock()["per_user"] == "3" and bucket.events() == ["opened", "changed"]
     for opens, hold in ((5, 0), (0, 900_000)):
         with pytest.raises(redis.ResponseError, match="once the sale has opened"):
-            bucket.on_bucket("configure", opens, 0, 1, hold)
+            bucket.on_bucket("configure", opens, 0, 1, hold, "refuse")
 
 
 def test_configure_may_move_an_opening_that_has_not_come(bucket):
     bucket.create(opens=4_000_000_000_000)
-    assert bucket.on_bucket("configure", 4_000_000_000_001, 0, 1, 900_000) == "changed"
+    assert bucket.on_bucket("configure", 4_000_000_000_001, 0, 1, 900_000, "refuse") == "changed"
     assert bucket.stock()["opens"] == "4000000000001"
+
+
+def test_configure_changes_the_rule_for_late_payments_while_it_sells(bucket):
+    bucket.create(hold=900_000)
+    assert bucket.on_bucket("configure", 0, 0, 1, 900_000, "reclaim") == "changed"
+    assert bucket.stock()["late"] == "reclaim" and bucket.events() == ["opened", "changed"]
+    with pytest.raises(redis.ResponseError, match="no such late payment"):
+        bucket.on_bucket("configure", 0, 0, 1, 900_000, "refund")
 
 
 MOVES = {("open", "paused"): "paused", ("paused", "open"): "resumed", ("open", "ended"): "ended",
@@ -631,7 +533,7 @@ def test_books_are_one_cut(bucket):
     assert last == bucket.redis.xrange(ORDERS)[-1][0] and abs(now - bucket.now()) < 60_000
 
 
-@pytest.mark.parametrize("script,args", [("configure", (0, 0, 1, 0)), ("state", ("paused",)), ("stock_add", (1,)),
+@pytest.mark.parametrize("script,args", [("configure", (0, 0, 1, 0, "refuse")), ("state", ("paused",)), ("stock_add", (1,)),
                                          ("order", ("1700000000000-0",)), ("books", ())])
 def test_a_missing_sentinel_closes_every_other_script(bucket, script, args):
     bucket.create()

@@ -49,6 +49,42 @@ static void what_is_left_out_is_open_at_once(void **state)
     assert_int_equal(sale.opens_ms, 0);
     assert_int_equal(sale.closes_ms, 0);
     assert_string_equal(sale.hold, "none");
+    assert_int_equal(sale.hold_ms, 0);
+    assert_int_equal(sale.late_payment, FG_LATE_REFUSE);
+    fg_sale_free(&sale);
+}
+
+static void a_hold_is_a_duration_of_whole_milliseconds_or_none(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } holds[] = {
+        { "none", 0 },       { "100ms", 100 }, { "15m", 900000 }, { "7d", 604800000 },
+        { "100000us", 100 }, { "99ms", -1 },   { "8d", -1 },      { "0s", -1 },
+        { "100001us", -1 },  { "15", -1 },     { "15 m", -1 },    { "-1s", -1 },
+        { "", -1 },          { "None", -1 },
+    };
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(holds); i++) {
+        int64_t ms = -1;
+        assert_int_equal(fg_hold_parse(fg_text_of(holds[i].text), &ms), holds[i].ms >= 0);
+        assert_int_equal(ms, holds[i].ms);
+    }
+}
+
+static void a_hold_and_what_becomes_of_a_late_payment_are_read(void **state)
+{
+    struct fg_sale_definition sale;
+    struct fg_error error;
+    (void)state;
+    assert_int_equal(fg_sale_parse(FG_TEXT("sale: d\nhold: 15m\nlate_payment: reclaim\n"
+                                           "skus: [{ sku: a, stock: 5 }]\n"),
+                                   "s", &sale, &error),
+                     FG_OK);
+    assert_string_equal(sale.hold, "15m");
+    assert_int_equal(sale.hold_ms, 900000);
+    assert_int_equal(sale.late_payment, FG_LATE_RECLAIM);
     fg_sale_free(&sale);
 }
 
@@ -63,10 +99,13 @@ static const struct {
     { "sale: d\nskus: []\n", "sale.yaml:2:7: skus has 0 elements, expected at least 1" },
     { "sale: a b\nskus: [{ sku: a, stock: 1 }]\n",
       "sale.yaml:1:7: sale: \"a b\" is not acceptable, expected 1 to 64 of A-Z a-z 0-9 . _ -" },
-    { "sale: d\nhold: 15m\nskus: [{ sku: a, stock: 1 }]\n",
-      "sale.yaml:2:7: hold: 15m is not supported yet, expected none" },
-    { "sale: d\nlate_payment: reclaim\nskus: [{ sku: a, stock: 1 }]\n",
-      "sale.yaml:2:15: late_payment: \"reclaim\" is not known, expected one of refuse" },
+    { "sale: d\nhold: 15\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:7: hold: \"15\" is not acceptable, expected none, or a duration from 100ms to "
+      "7d "
+      "such as 15m" },
+    { "sale: d\nlate_payment: refund\nskus: [{ sku: a, stock: 1 }]\n",
+      "sale.yaml:2:15: late_payment: \"refund\" is not known, expected one of refuse, reclaim (did "
+      "you mean \"refuse\"?)" },
     { "sale: d\nopens: 2027-06-18T20:00:00\nskus: [{ sku: a, stock: 1 }]\n",
       "sale.yaml:2:8: opens: \"2027-06-18T20:00:00\" is not a time, expected a time with its "
       "offset such as 2027-06-18T20:00:00+08:00" },
@@ -147,6 +186,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_sale_is_read),
         cmocka_unit_test(what_is_left_out_is_open_at_once),
+        cmocka_unit_test(a_hold_is_a_duration_of_whole_milliseconds_or_none),
+        cmocka_unit_test(a_hold_and_what_becomes_of_a_late_payment_are_read),
         cmocka_unit_test(bad_sales_are_refused_in_words),
         cmocka_unit_test(more_skus_than_the_bound_are_refused),
     };

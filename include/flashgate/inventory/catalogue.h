@@ -22,7 +22,9 @@ struct fg_catalogue_sku {
 
 struct fg_catalogue_sale {
     char sale[FG_NAME_BYTES + 1];
-    char hold[24];
+    char hold[FG_HOLD_BYTES + 1]; /* as it was written, for people */
+    int64_t hold_ms;              /* 0: none */
+    enum fg_late_payment late_payment;
     int64_t opens_ms, closes_ms;
     enum fg_sale_state
         state; /* the SKUs' terms repeat it, for the purchase path; frozen is a SKU's own */

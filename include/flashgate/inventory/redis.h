@@ -69,6 +69,7 @@ enum fg_script {
     FG_SCRIPT_RELAY_RELEASE,
     FG_SCRIPT_ROSTER_BEAT,
     FG_SCRIPT_BACKLOG,
+    FG_SCRIPT_SETTLE,
     FG_SCRIPT_COUNT
 };
 const char *fg_script_name(enum fg_script script);

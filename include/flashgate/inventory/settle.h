@@ -62,13 +62,17 @@ struct fg_settlement {
     enum fg_result
         result; /* FG_OK: `outcome` counts. UNREACHABLE, UNKNOWN, REFUSED (the books are closed) */
     enum fg_settle_outcome outcome;
+    bool is_reclaimed;           /* DONE: it had expired; its units were taken out of stock again */
     struct fg_found_order found; /* how the order stands now; not with NOT_FOUND */
+
+    bool is_asked; /* the settling's own */
 };
 
 bool fg_payment_is_valid(struct fg_text payment); /* 1-64 visible ASCII */
 
 /* Settles `count` orders of any buckets: grouped by bucket, up to FG_SETTLE_MAX in a script call; each gets its own
- * result. FG_OK unless Redis could not be asked at all; those that were not asked then have its result too. */
+ * result. FG_OK unless Redis could not be asked; it is not asked again then, and those that were left have that result
+ * too. After a call without an answer (its orders: FG_UNKNOWN) those that were left are FG_UNREACHABLE. */
 enum fg_result fg_orders_settle(struct fg_redis *redis, struct fg_settlement *settlements,
                                 size_t count, struct fg_error *error) FG_MUST_CHECK;
 
