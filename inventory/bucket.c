@@ -210,8 +210,8 @@ static bool send_batch(struct bucket *bucket, bool whole_script)
         return false;
     batch->deadline_ms =
         fg_link_redis_ms(inventory->link) + (int64_t)(inventory->settings.timeout_ns / FG_MS_IN_NS);
-    batch_encode(batch, whole_script ? NULL : fg_link_script_sha(inventory->link), purchase_script,
-                 out);
+    batch_encode(batch, whole_script ? NULL : fg_link_script_sha(inventory->link, FG_LINK_PURCHASE),
+                 purchase_script, out);
     fg_link_commit(inventory->link, &bucket->call);
     fg_counter_add(&inventory->counts.calls, 1);
     fg_counter_add(&inventory->counts.items, batch->count);
@@ -260,7 +260,7 @@ const char *const fg_redis_refusal_words[] = {
         NULL
 };
 
-static enum fg_redis_refusal refusal_of(struct fg_text error)
+enum fg_redis_refusal inventory_refusal_of(struct fg_text error)
 {
     struct fg_text word = fg_text_cut(&error, ' ');
     for (unsigned i = 0; i < FG_REDIS_REFUSAL_OTHER; i++)
@@ -271,7 +271,7 @@ static enum fg_redis_refusal refusal_of(struct fg_text error)
 
 static void refused_by_redis(struct bucket *bucket, struct fg_text error)
 {
-    enum fg_redis_refusal refusal = refusal_of(error);
+    enum fg_redis_refusal refusal = inventory_refusal_of(error);
     fg_counter_add(&bucket->inventory->counts.refusals[refusal], 1);
     fg_log(FG_LOG_ERROR, "purchase_refused_by_redis", FG_NUMBER_FIELD("bucket", bucket->number),
            FG_TEXT_FIELD("error", error));

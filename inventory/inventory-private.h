@@ -17,7 +17,7 @@ struct fg_inventory {
     uint32_t bucket_capacity;
     struct bucket **dirty; /* those with something to send */
     uint32_t dirty_count;
-    struct fg_pool searches;
+    struct fg_pool searches, settlings;
     bool is_full, is_unsafe;
 };
 
@@ -28,5 +28,11 @@ void inventory_tell_end(struct fg_inventory *inventory, enum fg_call_end end, ui
 void inventory_tell_late(struct fg_inventory *inventory, uint64_t calls, uint64_t sent_ns);
 void inventory_tell_not_sent(struct fg_inventory *inventory, uint64_t calls);
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket);
+
+/* By an error reply's first word. */
+enum fg_redis_refusal inventory_refusal_of(struct fg_text error);
+
+/* The memory of settling.c. False without it. */
+bool settling_open(struct fg_inventory *inventory) FG_MUST_CHECK;
 
 #endif

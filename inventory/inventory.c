@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flashgate/base/log.h"
+#include "flashgate/inventory/redis.h"
 
 #include "bucket.h"
 #include "inventory-private.h"
@@ -94,12 +95,14 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
                                      .user = settings->user,
                                      .password = settings->password,
                                      .timeout_ns = settings->timeout_ns,
-                                     .script = purchase_script,
+                                     .scripts = { [FG_LINK_PURCHASE] = purchase_script,
+                                                  [FG_LINK_SETTLE] =
+                                                      fg_script_text(FG_SCRIPT_SETTLE) },
                                      .became_ready = on_link_ready,
                                      .lost = on_link_lost,
                                      .owner = inventory };
     if (inventory->counts.call_seconds == NULL || !open_searches(inventory) ||
-        fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
+        !settling_open(inventory) || fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
         free(inventory->counts.call_seconds);
         free(inventory);
         return fg_error_set(error, FG_UNREACHABLE, "out of memory for a link to Redis");
@@ -127,6 +130,7 @@ void fg_inventory_free(struct fg_inventory **inventory_p)
         bucket_free(inventory->buckets[i]);
     fg_link_free(&inventory->link);
     fg_pool_close(&inventory->searches);
+    fg_pool_close(&inventory->settlings);
     free(inventory->buckets);
     free(inventory->dirty);
     free(inventory->counts.call_seconds);

@@ -41,6 +41,11 @@ static const struct fg_state states[] = {
 static const uint64_t pause_least_ns = 20 * FG_MS_IN_NS;
 static const uint64_t pause_most_ns = FG_SECOND_IN_NS;
 
+struct script_load {
+    struct fg_link_call call;
+    struct fg_link *link;
+};
+
 struct fg_link {
     struct fg_ring *ring;
     struct fg_link_settings settings;
@@ -57,8 +62,10 @@ struct fg_link {
     unsigned filling; /* which of them */
 
     struct fg_link_call *first, **last; /* calls without a reply, oldest first */
-    struct fg_link_call greeting[3];    /* AUTH, TIME, SCRIPT LOAD */
-    char sha[FG_SCRIPT_SHA_BYTES];
+    struct fg_link_call auth, time;     /* the greeting's, … */
+    struct script_load loads[FG_LINK_SCRIPTS];
+    unsigned loaded; /* … and how many scripts it has brought so far */
+    char shas[FG_LINK_SCRIPTS][FG_SCRIPT_SHA_BYTES];
     int64_t clock_offset_ms; /* Redis's ms minus steady ms */
 };
 
@@ -129,7 +136,7 @@ static void on_again(struct fg_timer *timer, uint64_t now_ns)
 
 static void on_auth(struct fg_link_call *call, const struct fg_reply *reply)
 {
-    struct fg_link *link = FG_CONTAINER_OF(call, struct fg_link, greeting[0]);
+    struct fg_link *link = FG_CONTAINER_OF(call, struct fg_link, auth);
     if (reply != NULL && fg_reply_is(reply, 0, FG_REPLY_ERROR))
         lose(link, "Redis refuses the user or password");
 }
@@ -141,7 +148,7 @@ void fg_link_learn_clock(struct fg_link *link, int64_t redis_ms)
 
 static void on_time(struct fg_link_call *call, const struct fg_reply *reply)
 {
-    struct fg_link *link = FG_CONTAINER_OF(call, struct fg_link, greeting[1]);
+    struct fg_link *link = FG_CONTAINER_OF(call, struct fg_link, time);
     uint64_t seconds, microseconds;
     if (reply == NULL)
         return;
@@ -153,11 +160,17 @@ static void on_time(struct fg_link_call *call, const struct fg_reply *reply)
         fg_link_learn_clock(link, (int64_t)(seconds * 1000 + microseconds / 1000));
 }
 
-static void on_script_loaded(struct fg_link_call *call, const struct fg_reply *reply)
+static unsigned script_count(const struct fg_link *link)
 {
-    struct fg_link *link = FG_CONTAINER_OF(call, struct fg_link, greeting[2]);
-    if (reply == NULL)
-        return;
+    unsigned count = 0;
+    while (count < FG_LINK_SCRIPTS && link->settings.scripts[count] != NULL)
+        count++;
+    return count;
+}
+
+/* Replies come in order: this one is of scripts[loaded]. */
+static void script_loaded(struct fg_link *link, const struct fg_reply *reply)
+{
     struct fg_text sha = fg_reply_text(reply, 0);
     if (fg_reply_is(reply, 0, FG_REPLY_ERROR) || sha.length != FG_SCRIPT_SHA_BYTES) {
         char reason[160];
@@ -168,13 +181,21 @@ static void on_script_loaded(struct fg_link_call *call, const struct fg_reply *r
         lose(link, reason);
         return;
     }
-    memcpy(link->sha, sha.at, FG_SCRIPT_SHA_BYTES);
+    memcpy(link->shas[link->loaded++], sha.at, FG_SCRIPT_SHA_BYTES);
+    if (link->loaded < script_count(link))
+        return;
     fg_timer_stop(timers(link), &link->again);
     fg_state_move(states, &link->state, READY);
     link->pause_ns = pause_least_ns;
     fg_counter_set(&link->counts.ready, 1);
     if (link->settings.became_ready != NULL)
         link->settings.became_ready(link->settings.owner);
+}
+
+static void on_script_loaded(struct fg_link_call *call, const struct fg_reply *reply)
+{
+    if (reply != NULL)
+        script_loaded(FG_CONTAINER_OF(call, struct script_load, call)->link, reply);
 }
 
 static void queue_call(struct fg_link *link, struct fg_link_call *call)
@@ -186,30 +207,37 @@ static void queue_call(struct fg_link *link, struct fg_link_call *call)
     fg_counter_add(&link->counts.calls, 1);
 }
 
+static void queue_greeting(struct fg_link *link, struct fg_link_call *call,
+                           void (*replied)(struct fg_link_call *call, const struct fg_reply *reply))
+{
+    fg_timer_init(&call->deadline, NULL);
+    call->replied = replied;
+    queue_call(link, call);
+}
+
 static void greet(struct fg_link *link)
 {
     struct fg_buffer *out = &link->outputs[link->filling];
-    for (size_t i = 0; i < FG_COUNT_OF(link->greeting); i++)
-        fg_timer_init(&link->greeting[i].deadline, NULL);
-    link->greeting[0].replied = on_auth;
-    link->greeting[1].replied = on_time;
-    link->greeting[2].replied = on_script_loaded;
     if (link->password != NULL) {
         fg_resp_array(out, link->user != NULL ? 3 : 2);
         fg_resp_bulk(out, FG_TEXT("AUTH"));
         if (link->user != NULL)
             fg_resp_bulk(out, fg_text_of(link->user));
         fg_resp_bulk(out, fg_text_of(link->password));
-        queue_call(link, &link->greeting[0]);
+        queue_greeting(link, &link->auth, on_auth);
     }
     fg_resp_array(out, 1);
     fg_resp_bulk(out, FG_TEXT("TIME"));
-    queue_call(link, &link->greeting[1]);
-    fg_resp_array(out, 3);
-    fg_resp_bulk(out, FG_TEXT("SCRIPT"));
-    fg_resp_bulk(out, FG_TEXT("LOAD"));
-    fg_resp_bulk(out, fg_text_of(link->settings.script));
-    queue_call(link, &link->greeting[2]);
+    queue_greeting(link, &link->time, on_time);
+    link->loaded = 0;
+    for (unsigned i = 0; i < script_count(link); i++) {
+        fg_resp_array(out, 3);
+        fg_resp_bulk(out, FG_TEXT("SCRIPT"));
+        fg_resp_bulk(out, FG_TEXT("LOAD"));
+        fg_resp_bulk(out, fg_text_of(link->settings.scripts[i]));
+        link->loads[i].link = link;
+        queue_greeting(link, &link->loads[i].call, on_script_loaded);
+    }
     fg_link_flush(link);
 }
 
@@ -429,9 +457,9 @@ bool fg_link_is_ready(const struct fg_link *link)
     return link->state == READY;
 }
 
-const char *fg_link_script_sha(const struct fg_link *link)
+const char *fg_link_script_sha(const struct fg_link *link, enum fg_link_script which)
 {
-    return link->sha;
+    return link->shas[which];
 }
 
 int64_t fg_link_redis_ms(const struct fg_link *link)

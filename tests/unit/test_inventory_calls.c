@@ -12,6 +12,7 @@
 #include "flashgate/base/clock.h"
 #include "flashgate/base/counter.h"
 #include "flashgate/inventory/inventory.h"
+#include "flashgate/inventory/settle.h"
 #include "inventory/latch.h"
 
 enum {
@@ -25,8 +26,10 @@ enum {
 static const uint64_t patient_ns = PATIENCE_S * FG_SECOND_IN_NS;
 static const uint64_t impatient_ns = 300 * FG_MS_IN_NS;
 
-#define SHA      "0123456789012345678901234567890123456789"
-#define GREETING "*2\r\n$10\r\n1795238562\r\n$1\r\n0\r\n$40\r\n" SHA "\r\n"
+#define SHA        "0123456789012345678901234567890123456789"
+#define SETTLE_SHA "1111111111111111111111111111111111111111"
+#define SETTLE_SHA "1111111111111111111111111111111111111111"
+#define GREETING   "*2\r\n$10\r\n1795238562\r\n$1\r\n0\r\n$40\r\n" SHA "\r\n$40\r\n" SETTLE_SHA "\r\n"
 /* The head of a reply to `items` purchases, of which none is free. */
 #define SOLD_OUT_HEAD(length) "*" length "\r\n:1795238562000\r\n:0\r\n$4\r\nopen\r\n$0\r\n\r\n"
 #define SOLD_OUT              "$8\r\nsold_out\r\n"
@@ -274,6 +277,47 @@ static void look_for_orders(void)
     fg_inventory_search(stage.inventory, &search.search);
 }
 
+static struct giver { /* who gives an order back */
+    struct fg_order_settling settling;
+    unsigned settled, told_before;
+} giver;
+
+static void on_settled(struct fg_order_settling *settling)
+{
+    assert_ptr_equal(settling, &giver.settling);
+    giver.settled++;
+    giver.told_before = stage.told_count;
+}
+
+static void give_back(void)
+{
+    giver =
+        (struct giver){ .settling = { .settlement = { .verb = FG_SETTLE_GIVE_BACK,
+                                                      .order = { .bucket = BUCKET,
+                                                                 .epoch = "0badcafe",
+                                                                 .entry = { 1795238562267, 3 } },
+                                                      .user = FG_TEXT("ann") },
+                                      .settled = on_settled } };
+    fg_inventory_settle(stage.inventory, &giver.settling);
+}
+
+#define RECORD         \
+    "0000000000000000" \
+    "1795238562267"    \
+    "0000000003"       \
+    "000002"           \
+    "1795239462267"
+#define SETTLED(length, word, letter) \
+    "*3\r\n$" length "\r\n" word "\r\n$3\r\nann\r\n$59\r\n" RECORD letter "\r\n"
+#define GAVE_BACK SETTLED("4", "done", "x")
+
+static void await_settled(enum fg_result result)
+{
+    TURN_UNTIL(giver.settled > 0);
+    assert_int_equal(giver.settled, 1);
+    assert_int_equal(giver.settling.settlement.result, result);
+}
+
 /* --- deciding and submitting -------------------------------------------------------------------------------- */
 
 static void who_comes_too_early_is_answered_from_memory(void **state)
@@ -495,6 +539,117 @@ static void a_ledger_that_does_not_come_is_told_once(void **state)
     TURN_UNTIL(hears("XRANGE")); /* it is read again */
 }
 
+/* --- settling an order -------------------------------------------------------------------------------------- */
+
+static void an_order_is_given_back_by_the_script(void **state)
+{
+    static const char command[] =
+        "*11\r\n$7\r\nEVALSHA\r\n$40\r\n" SETTLE_SHA "\r\n$1\r\n3\r\n$12\r\nfg:{7}:stock\r\n"
+        "$13\r\nfg:{7}:buyers\r\n$13\r\nfg:{7}:orders\r\n$8\r\n0badcafe\r\n$9\r\ngive_back\r\n"
+        "$15\r\n1795238562267-3\r\n$3\r\nann\r\n$0\r\n\r\n";
+    (void)state;
+    connect_inventory(patient_ns);
+    give_back();
+    TURN_UNTIL(hears(command));
+    say(GAVE_BACK);
+    await_settled(FG_OK);
+    const struct fg_settlement *settlement = &giver.settling.settlement;
+    assert_int_equal(settlement->outcome, FG_SETTLE_DONE);
+    assert_false(settlement->is_reclaimed);
+    assert_string_equal(settlement->found.user, "ann");
+    assert_int_equal(settlement->found.record.state, FG_ORDER_CANCELLED);
+    assert_int_equal(settlement->found.record.quantity, 2);
+    assert_told(0, FG_CALL_END_GOOD, 1);
+    assert_int_equal(giver.told_before, 1);
+}
+
+static void every_answer_to_a_settling_is_told_apart(void **state)
+{
+    static const struct {
+        const char *reply;
+        enum fg_result result;
+        enum fg_settle_outcome outcome;
+        bool is_reclaimed;
+        enum fg_call_end end;
+    } rows[] = {
+        { SETTLED("7", "already", "x"), FG_OK, FG_SETTLE_ALREADY, false, FG_CALL_END_GOOD },
+        { SETTLED("7", "foreign", "h"), FG_OK, FG_SETTLE_FOREIGN, false, FG_CALL_END_GOOD },
+        { SETTLED("9", "reclaimed", "c"), FG_OK, FG_SETTLE_DONE, true, FG_CALL_END_GOOD },
+        { "*3\r\n$9\r\nnot_found\r\n$0\r\n\r\n$0\r\n\r\n", FG_OK, FG_SETTLE_NOT_FOUND, false,
+          FG_CALL_END_GOOD },
+        { "*3\r\n$7\r\ndamaged\r\n$0\r\n\r\n$0\r\n\r\n", FG_REFUSED, 0, false, FG_CALL_END_GOOD },
+        { SETTLED("4", "done", "q"), FG_REFUSED, 0, false, FG_CALL_END_GOOD },
+        { "-FROZEN the ledger is missing\r\n", FG_REFUSED, 0, false, FG_CALL_END_GOOD },
+        { "-OOM command not allowed\r\n", FG_UNREACHABLE, 0, false, FG_CALL_END_FAILED },
+        { "-ERR what is this\r\n", FG_UNKNOWN, 0, false, FG_CALL_END_FAILED },
+        { "*2\r\n$4\r\ndone\r\n$3\r\nann\r\n", FG_UNKNOWN, 0, false, FG_CALL_END_FAILED },
+        { ":1\r\n", FG_UNKNOWN, 0, false, FG_CALL_END_FAILED },
+    };
+    (void)state;
+    connect_inventory(patient_ns);
+    for (unsigned i = 0; i < FG_COUNT_OF(rows); i++) {
+        forget_heard();
+        give_back();
+        TURN_UNTIL(hears("EVALSHA"));
+        say(rows[i].reply);
+        await_settled(rows[i].result);
+        assert_told(i, rows[i].end, 1);
+        assert_int_equal(giver.settling.settlement.is_reclaimed, rows[i].is_reclaimed);
+        if (rows[i].result == FG_OK)
+            assert_int_equal(giver.settling.settlement.outcome, rows[i].outcome);
+    }
+}
+
+static void a_settling_script_that_redis_lost_is_sent_along(void **state)
+{
+    (void)state;
+    connect_inventory(patient_ns);
+    give_back();
+    TURN_UNTIL(hears("EVALSHA"));
+    forget_heard();
+    say("-NOSCRIPT No matching script.\r\n");
+    TURN_UNTIL(hears("EVAL\r\n") && hears("$15\r\n1795238562267-3\r\n"));
+    assert_int_equal(stage.told_count, 0);
+    say(GAVE_BACK);
+    await_settled(FG_OK);
+    assert_told(0, FG_CALL_END_GOOD, 1);
+
+    forget_heard();
+    give_back();
+    TURN_UNTIL(hears("EVALSHA"));
+    say("-NOSCRIPT No matching script.\r\n-NOSCRIPT still not.\r\n"); /* the second answers the text */
+    await_settled(FG_UNREACHABLE);
+    assert_told(1, FG_CALL_END_FAILED, 1);
+}
+
+static void a_settling_without_an_answer_is_unknown_and_its_late_reply_is_nobodys(void **state)
+{
+    (void)state;
+    connect_inventory(impatient_ns);
+    give_back();
+    TURN_UNTIL(hears("EVALSHA"));
+    await_settled(FG_UNKNOWN);
+    assert_told(0, FG_CALL_END_FAILED, 1);
+    assert_int_equal(stage.told[0].took_ns, impatient_ns);
+    forget_heard();
+    give_back(); /* behind it, for another answer */
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SETTLED("11", "wrong_state", "c") GAVE_BACK);
+    await_settled(FG_OK);
+    assert_int_equal(giver.settling.settlement.outcome, FG_SETTLE_DONE);
+    assert_int_equal(fg_counter_read(&counts()->late_replies), 1);
+    assert_int_equal(stage.told_count, 2);
+
+    give_back();
+    TURN_UNTIL(hears("EVALSHA"));
+    stop_listening();
+    hang_up();
+    await_settled(FG_UNKNOWN); /* it may have been done */
+    give_back();
+    await_settled(FG_UNREACHABLE);
+    assert_told(3, FG_CALL_END_NOT_SENT, 1);
+}
+
 #define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, set_stage, clear_stage)
 
 int main(void)
@@ -510,6 +665,10 @@ int main(void)
         ON_STAGE(a_search_is_told_like_a_purchase),
         ON_STAGE(reading_the_ledger_is_asked_for_and_told),
         ON_STAGE(a_ledger_that_does_not_come_is_told_once),
+        ON_STAGE(an_order_is_given_back_by_the_script),
+        ON_STAGE(every_answer_to_a_settling_is_told_apart),
+        ON_STAGE(a_settling_script_that_redis_lost_is_sent_along),
+        ON_STAGE(a_settling_without_an_answer_is_unknown_and_its_late_reply_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

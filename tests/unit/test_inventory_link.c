@@ -170,7 +170,7 @@ static struct fg_link_settings settings(void)
 {
     return (struct fg_link_settings){ .address = stage.address,
                                       .timeout_ns = timeout_ns,
-                                      .script = "return ARGV[1]",
+                                      .scripts = { "return ARGV[1]", "return ARGV[2]" },
                                       .became_ready = on_ready,
                                       .lost = on_lost,
                                       .owner = &stage };
@@ -253,16 +253,22 @@ static void the_greeting_brings_clock_and_script(void **state)
     int64_t apart_ms = fg_clock_wall_ms() - fg_link_redis_ms(stage.link);
     assert_true(apart_ms >= 0 && apart_ms < 5000); /* never ahead of Redis */
 
-    struct fg_buffer *out = fg_link_begin(stage.link, 128);
-    assert_non_null(out);
-    fg_resp_array(out, 4);
-    fg_resp_bulk(out, FG_TEXT("EVALSHA"));
-    fg_resp_bulk(out, (struct fg_text){ fg_link_script_sha(stage.link), FG_SCRIPT_SHA_BYTES });
-    fg_resp_bulk_decimal(out, 0);
-    fg_resp_bulk(out, FG_TEXT("hello"));
-    fg_link_commit(stage.link, &asker.call);
-    TURN_UNTIL(asker.replied == 1);
-    assert_string_equal(asker.text, "hello");
+    static const char *const said[FG_LINK_SCRIPTS] = { "hello", "there" };
+    for (int script = 0; script < FG_LINK_SCRIPTS; script++) {
+        struct fg_text sha = { fg_link_script_sha(stage.link, (enum fg_link_script)script),
+                               FG_SCRIPT_SHA_BYTES };
+        struct fg_buffer *out = fg_link_begin(stage.link, 128);
+        assert_non_null(out);
+        fg_resp_array(out, 5);
+        fg_resp_bulk(out, FG_TEXT("EVALSHA"));
+        fg_resp_bulk(out, sha);
+        fg_resp_bulk_decimal(out, 0);
+        fg_resp_bulk(out, FG_TEXT("hello"));
+        fg_resp_bulk(out, FG_TEXT("there"));
+        fg_link_commit(stage.link, &asker.call);
+        TURN_UNTIL(asker.replied == (unsigned)script + 1);
+        assert_string_equal(asker.text, said[script]);
+    }
 }
 
 static void a_learned_clock_goes_on(void **state)
@@ -431,7 +437,7 @@ static void a_script_that_does_not_compile_is_told(void **state)
 {
     struct fg_link_settings with = settings();
     (void)state;
-    with.script = "return (";
+    with.scripts[0] = "return (";
     start_redis();
     open_link_with(with);
     TURN_UNTIL(strstr(stage.reason, "refuses the script") != NULL);
@@ -448,6 +454,8 @@ static void who_does_not_speak_redis_is_left(void **state)
         { "HTTP/1.1 400 Bad Request\r\n\r\n", "nobody can read" },
         { "+OK\r\n", "TIME" },
         { "*2\r\n$1\r\n1\r\n$1\r\n1\r\n$3\r\nabc\r\n", "script" },
+        { "*2\r\n$1\r\n1\r\n$1\r\n1\r\n$40\r\n0123456789012345678901234567890123456789\r\n-ERR\r\n",
+          "script" },
         { "-NOAUTH Authentication required.\r\n", "TIME" },
     };
     struct fg_address address;

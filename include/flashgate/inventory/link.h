@@ -3,7 +3,7 @@
  *
  *   down ──► connecting ──► greeting ──► ready ──► closing ──► down (again after a growing pause)
  *
- * Greeting: AUTH if there is a user or password, TIME (the offset of Redis's clock), SCRIPT LOAD. What is
+ * Greeting: AUTH if there is a user or password, TIME (the offset of Redis's clock), SCRIPT LOAD of each script. What is
  * queued in a turn leaves in one send at fg_link_flush. A call whose time is up is told so at once but
  * keeps its place: its late reply is consumed, never given to another call. A lost connection ends every
  * call. Nothing is ever sent twice here. Thread: the ring's. Nothing allocates after fg_link_open, but for
@@ -54,11 +54,17 @@ struct fg_link_call { /* embedded in whatever asks */
 
 struct fg_link;
 
+enum fg_link_script { /* what a worker runs */
+    FG_LINK_PURCHASE,
+    FG_LINK_SETTLE,
+    FG_LINK_SCRIPTS
+};
+
 struct fg_link_settings {
     const char *address; /* resolved at each connect: a name may block, so prefer addresses */
-    const char *user, *password; /* NULL: none */
-    uint64_t timeout_ns;         /* a call's, and the greeting's */
-    const char *script;          /* loaded in the greeting */
+    const char *user, *password;          /* NULL: none */
+    uint64_t timeout_ns;                  /* a call's, and the greeting's */
+    const char *scripts[FG_LINK_SCRIPTS]; /* loaded in the greeting; from the first NULL on none */
     void (*became_ready)(void *owner);
     void (*lost)(void *owner, const char *reason);
     void *owner;
@@ -80,7 +86,8 @@ bool fg_link_is_closed(const struct fg_link *link);
 void fg_link_free(struct fg_link **link);
 
 bool fg_link_is_ready(const struct fg_link *link);
-const char *fg_link_script_sha(const struct fg_link *link); /* 40 characters, not terminated */
+/* 40 characters, not terminated; of scripts[which] */
+const char *fg_link_script_sha(const struct fg_link *link, enum fg_link_script which);
 /* Redis's clock now, as far as known: never ahead of the true one by more than clock drift. */
 int64_t fg_link_redis_ms(const struct fg_link *link);
 /* A reply carried Redis's time. */
