@@ -17,15 +17,23 @@ struct answer {
 };
 
 /* FG_OK: there is an answer, of whatever status, and it is JSON. */
-static enum fg_result call(const char *address, const char *method,
+static enum fg_result call(const struct fg_ctl *ctl, const char *address, const char *method,
                            const struct fg_admin_change *request, unsigned seconds,
                            struct answer *answer_r, struct fg_error *error)
 {
+    bool is_local = fg_text_starts_with(fg_text_of(address), FG_TEXT("unix:"));
+    const struct fg_http_call asked = {
+        .address = address,
+        .method = method,
+        .target = request->target,
+        .content_type = request->content_type,
+        .token = is_local ? NULL : ctl->token,
+        .body = request->body,
+        .timeout_ns = seconds * FG_SECOND_IN_NS,
+    };
     char *body;
     size_t length;
-    enum fg_result result =
-        fg_http_call(address, method, request->target, request->content_type, request->body,
-                     seconds * FG_SECOND_IN_NS, &answer_r->status, &body, &length, error);
+    enum fg_result result = fg_http_call(&asked, &answer_r->status, &body, &length, error);
     if (result != FG_OK)
         return result;
     answer_r->document = json_loadb(body, length, JSON_REJECT_DUPLICATES, NULL);
@@ -78,15 +86,16 @@ static enum fg_result say_how_to_check(const struct fg_admin_change *change, str
                         reason, change->check);
 }
 
-void fg_admin_call(const char *target, const struct fg_admin_change *change, unsigned seconds,
+void fg_admin_call(const struct fg_ctl *ctl, const char *target,
+                   const struct fg_admin_change *change, unsigned seconds,
                    struct fg_admin_answer *answer)
 {
     const struct fg_admin_change question = { .target = target };
     const char *method = change != NULL ? "POST" : "GET";
     struct answer raw = { 0 };
     struct fg_error *error = &answer->error;
-    enum fg_result result =
-        call(answer->address, method, change != NULL ? change : &question, seconds, &raw, error);
+    enum fg_result result = call(ctl, answer->address, method, change != NULL ? change : &question,
+                                 seconds, &raw, error);
 
     if (result == FG_OK && (raw.status < 200 || raw.status > 299))
         result = refusal(&raw, error);
@@ -98,12 +107,12 @@ void fg_admin_call(const char *target, const struct fg_admin_change *change, uns
     answer->document = raw.document;
 }
 
-enum fg_result fg_admin_ask(const char *address, const char *target, unsigned seconds,
-                            json_t **document_r, struct fg_error *error)
+enum fg_result fg_admin_ask(const struct fg_ctl *ctl, const char *address, const char *target,
+                            unsigned seconds, json_t **document_r, struct fg_error *error)
 {
     struct fg_admin_answer answer = { .address = address };
 
-    fg_admin_call(target, NULL, seconds, &answer);
+    fg_admin_call(ctl, target, NULL, seconds, &answer);
     if (answer.result == FG_OK) {
         *document_r = answer.document;
         return FG_OK;
@@ -134,7 +143,8 @@ static enum fg_result consult(const struct fg_ctl *ctl, const char *method,
 {
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         struct answer answer = { 0 };
-        enum fg_result result = call(ctl->gateways[i], method, question, seconds, &answer, error);
+        enum fg_result result =
+            call(ctl, ctl->gateways[i], method, question, seconds, &answer, error);
 
         if (result == FG_OK) {
             result = judge(&answer, document_r, error);
@@ -196,7 +206,7 @@ enum fg_result fg_admin_change(const struct fg_ctl *ctl, const struct fg_admin_c
     for (size_t i = 0; i < ctl->gateway_count && result == FG_UNREACHABLE; i++) {
         struct answer answer = { 0 };
 
-        result = call(ctl->gateways[i], "POST", change, FG_ADMIN_SECONDS, &answer, error);
+        result = call(ctl, ctl->gateways[i], "POST", change, FG_ADMIN_SECONDS, &answer, error);
         if (result == FG_OK) {
             result = judge(&answer, document_r, error);
             print_refusal(ctl, &answer);

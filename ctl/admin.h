@@ -37,11 +37,13 @@ struct fg_admin_answer {
 
 /* One GET to one address. FG_REFUSED or FG_NOT_FOUND with the server's own words; FG_UNREACHABLE with
  * "ADDRESS: why". */
-enum fg_result fg_admin_ask(const char *address, const char *target, unsigned seconds,
-                            json_t **document_r, struct fg_error *error) FG_MUST_CHECK;
+enum fg_result fg_admin_ask(const struct fg_ctl *ctl, const char *address, const char *target,
+                            unsigned seconds, json_t **document_r,
+                            struct fg_error *error) FG_MUST_CHECK;
 /* One GET (change NULL) or POST to answer->address; the rest of *answer must be 0. The document is the
  * caller's. */
-void fg_admin_call(const char *target, const struct fg_admin_change *change, unsigned seconds,
+void fg_admin_call(const struct fg_ctl *ctl, const char *target,
+                   const struct fg_admin_change *change, unsigned seconds,
                    struct fg_admin_answer *answer);
 /* One GET, to the first gateway that answers. With --json a refusal's document is printed. */
 enum fg_result fg_admin_read(const struct fg_ctl *ctl, const char *target, unsigned seconds,

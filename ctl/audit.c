@@ -57,7 +57,7 @@ static enum fg_result ask_relay(const struct fg_ctl *ctl, const char *const *val
         strcpy(books->relay_silence, "its address is not known; name it with --relay");
         return FG_OK;
     }
-    enum fg_result result = fg_admin_ask(ctl->relay, "/admin/v1/audit", FG_ADMIN_AUDIT_SECONDS,
+    enum fg_result result = fg_admin_ask(ctl, ctl->relay, "/admin/v1/audit", FG_ADMIN_AUDIT_SECONDS,
                                          &books->relay, &silence);
     if (result == FG_OK) {
         if (values[0] != NULL)

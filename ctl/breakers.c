@@ -310,7 +310,8 @@ static bool is_forced(const json_t *document, const char *id, const char *state)
 
 /* Workers take it over a little later than the server answers: asks until they have, so that what is printed
  * is what was asked for. Failing that the last answer is printed as it is. */
-static void await(struct fg_admin_answer *answer, const char *id, const char *state)
+static void await(const struct fg_ctl *ctl, struct fg_admin_answer *answer, const char *id,
+                  const char *state)
 {
     const struct timespec pause = { .tv_nsec = FORCE_PAUSE_NS };
     uint64_t deadline_ns = fg_clock_steady_ns() + FORCE_WAIT_NS;
@@ -320,7 +321,7 @@ static void await(struct fg_admin_answer *answer, const char *id, const char *st
         struct fg_admin_answer later = { .address = answer->address };
 
         (void)nanosleep(&pause, NULL);
-        fg_admin_call(breakers_target, NULL, FG_FLEET_VIEW_SECONDS, &later);
+        fg_admin_call(ctl, breakers_target, NULL, FG_FLEET_VIEW_SECONDS, &later);
         if (later.result != FG_OK) {
             json_decref(later.document);
             return;
@@ -421,8 +422,8 @@ enum fg_result fg_breaker_force_state(const struct fg_ctl *ctl, const char *cons
     };
     fg_fleet_tell(ctl, &change, true, &fleet);
     for (size_t i = 0; i < ctl->gateway_count; i++)
-        await(&fleet.gateways[i], values[0], values[1]);
-    await(&fleet.relay, values[0], values[1]);
+        await(ctl, &fleet.gateways[i], values[0], values[1]);
+    await(ctl, &fleet.relay, values[0], values[1]);
     print_all_forced(ctl, &fleet, values[0]);
     result = judge_force(ctl, &fleet, error);
     fg_fleet_forget(ctl, &fleet);

@@ -173,7 +173,8 @@ static bool every_worker_runs(const json_t *document, int64_t generation)
     return json_array_size(workers) > 0;
 }
 
-static enum fg_result await(const struct fg_admin_answer *answer, struct fg_error *error)
+static enum fg_result await(const struct fg_ctl *ctl, const struct fg_admin_answer *answer,
+                            struct fg_error *error)
 {
     const struct timespec pause = { .tv_nsec = PAUSE_NS };
     int64_t generation = fg_document_number(answer->document, "generation");
@@ -182,7 +183,7 @@ static enum fg_result await(const struct fg_admin_answer *answer, struct fg_erro
     do {
         json_t *document;
         enum fg_result result =
-            fg_admin_ask(answer->address, config_target, FG_ADMIN_SECONDS, &document, error);
+            fg_admin_ask(ctl, answer->address, config_target, FG_ADMIN_SECONDS, &document, error);
         if (result != FG_OK)
             return result;
         bool is_done = every_worker_runs(document, generation);
@@ -202,7 +203,7 @@ static enum fg_result await_all(const struct fg_ctl *ctl, const struct fg_fleet 
 {
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         enum fg_result result =
-            fleet->gateways[i].result == FG_OK ? await(&fleet->gateways[i], error) : FG_OK;
+            fleet->gateways[i].result == FG_OK ? await(ctl, &fleet->gateways[i], error) : FG_OK;
         if (result != FG_OK)
             return result;
     }

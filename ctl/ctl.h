@@ -32,6 +32,7 @@ enum fg_own_flag {
 struct fg_ctl {
     const char *gateways[FG_CTL_GATEWAYS]; /* admin addresses */
     size_t gateway_count;
+    char *token;         /* sent to TCP addresses; NULL: none */
     const char *relay;   /* its admin address; NULL: not known */
     bool relay_is_given; /* by --relay: then it must answer */
     bool json;

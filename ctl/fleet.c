@@ -15,12 +15,12 @@ static void call_all(const struct fg_ctl *ctl, const char *target,
     memset(fleet, 0, sizeof *fleet);
     for (size_t i = 0; i < ctl->gateway_count; i++) {
         fleet->gateways[i].address = ctl->gateways[i];
-        fg_admin_call(target, change, seconds, &fleet->gateways[i]);
+        fg_admin_call(ctl, target, change, seconds, &fleet->gateways[i]);
     }
     if (!with_relay || ctl->relay == NULL)
         return;
     fleet->relay.address = ctl->relay;
-    fg_admin_call(target, change, seconds, &fleet->relay);
+    fg_admin_call(ctl, target, change, seconds, &fleet->relay);
 }
 
 void fg_fleet_ask(const struct fg_ctl *ctl, const char *target, unsigned seconds, bool with_relay,

@@ -263,6 +263,9 @@ static enum fg_result await(struct fg_process *process, const char *address, con
                             bool (*is_right)(int status, const char *body), unsigned patience_ms,
                             struct fg_error *error)
 {
+    const struct fg_http_call call = {
+        .address = address, .method = "GET", .target = target, .timeout_ns = FG_SECOND_IN_NS
+    };
     uint64_t deadline_ns = fg_clock_steady_ns() + patience_ms * FG_MS_IN_NS;
     int status = 0;
     while (fg_clock_steady_ns() < deadline_ns && fg_interrupt_count() == 0) {
@@ -270,8 +273,7 @@ static enum fg_result await(struct fg_process *process, const char *address, con
             return say_ended(process, error);
         char *body = NULL;
         size_t length;
-        enum fg_result result = fg_http_call(address, "GET", target, NULL, FG_TEXT(""),
-                                             FG_SECOND_IN_NS, &status, &body, &length, NULL);
+        enum fg_result result = fg_http_call(&call, &status, &body, &length, NULL);
         bool right = result == FG_OK && is_right(status, body);
         if (result == FG_OK)
             free(body);

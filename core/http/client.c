@@ -344,35 +344,42 @@ static enum fg_result receive_answer(const struct call *call, struct fg_http_res
     return FG_OK;
 }
 
-static void write_request(struct fg_buffer *request, const char *address, const char *method,
-                          const char *target, const char *content_type, struct fg_text body)
+static void write_request(struct fg_buffer *request, const struct fg_http_call *asked)
 {
-    bool is_local = fg_text_starts_with(fg_text_of(address), FG_TEXT("unix:"));
+    bool is_local = fg_text_starts_with(fg_text_of(asked->address), FG_TEXT("unix:"));
+    bool has_body = strcmp(asked->method, "POST") == 0 || strcmp(asked->method, "PUT") == 0;
 
-    fg_buffer_add_format(request, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target,
-                         is_local ? "localhost" : address);
+    fg_buffer_add_format(request, "%s %s HTTP/1.1\r\nHost: %s\r\n", asked->method, asked->target,
+                         is_local ? "localhost" : asked->address);
     fg_buffer_add_string(request, "Connection: close\r\n");
-    if (content_type)
-        fg_buffer_add_format(request, "Content-Type: %s\r\n", content_type);
-    if (body.length > 0 || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0)
-        fg_buffer_add_format(request, "Content-Length: %zu\r\n", body.length);
+    if (asked->token)
+        fg_buffer_add_format(request, "Authorization: Bearer %s\r\n", asked->token);
+    if (asked->content_type)
+        fg_buffer_add_format(request, "Content-Type: %s\r\n", asked->content_type);
+    if (asked->body.length > 0 || has_body)
+        fg_buffer_add_format(request, "Content-Length: %zu\r\n", asked->body.length);
     fg_buffer_add_string(request, "\r\n");
-    fg_buffer_add_text(request, body);
+    fg_buffer_add_text(request, asked->body);
+}
+
+static size_t length_or_none(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
 }
 
 /* Connects and sends; the socket stays open also on failure, for the caller to close. */
-static enum fg_result ask(struct call *call, const char *method, const char *target,
-                          const char *content_type, struct fg_text body)
+static enum fg_result ask(struct call *call, const struct fg_http_call *asked)
 {
-    size_t capacity = CALL_FIELDS_BYTES + strlen(method) + strlen(target) + strlen(call->address) +
-                      (content_type ? strlen(content_type) : 0) + body.length;
+    size_t capacity = CALL_FIELDS_BYTES + strlen(asked->method) + strlen(asked->target) +
+                      strlen(asked->address) + length_or_none(asked->content_type) +
+                      length_or_none(asked->token) + asked->body.length;
     char *memory = malloc(capacity);
     struct fg_buffer request = fg_buffer_over(memory, capacity);
     enum fg_result result;
 
     if (!memory)
         return failed(call, FG_UNREACHABLE, ENOMEM);
-    write_request(&request, call->address, method, target, content_type, body);
+    write_request(&request, asked);
     assert(!request.overflowed);
     result = connect_to(call);
     if (result == FG_OK)
@@ -406,23 +413,23 @@ static enum fg_result take_answer(const struct call *call, bool is_head, int *st
     return FG_OK;
 }
 
-enum fg_result fg_http_call(const char *address, const char *method, const char *target,
-                            const char *content_type, struct fg_text body, uint64_t timeout_ns,
-                            int *status_r, char **body_r, size_t *length_r, struct fg_error *error)
+enum fg_result fg_http_call(const struct fg_http_call *asked, int *status_r, char **body_r,
+                            size_t *length_r, struct fg_error *error)
 {
     struct call call = {
-        .address = address,
-        .deadline_ns = fg_clock_steady_ns() + timeout_ns,
+        .address = asked->address,
+        .deadline_ns = fg_clock_steady_ns() + asked->timeout_ns,
         .socket = -1,
         .error = error,
     };
     enum fg_result result;
 
-    if (!fg_text_is_visible_ascii(fg_text_of(target), 1, CALL_TARGET_BYTES))
-        return fg_error_set(error, FG_INVALID, "'%s' is no request target", target);
-    result = ask(&call, method, target, content_type, body);
+    assert(!asked->token || fg_text_is_visible_ascii(fg_text_of(asked->token), 1, SIZE_MAX));
+    if (!fg_text_is_visible_ascii(fg_text_of(asked->target), 1, CALL_TARGET_BYTES))
+        return fg_error_set(error, FG_INVALID, "'%s' is no request target", asked->target);
+    result = ask(&call, asked);
     if (result == FG_OK)
-        result = take_answer(&call, strcmp(method, "HEAD") == 0, status_r, body_r, length_r);
+        result = take_answer(&call, strcmp(asked->method, "HEAD") == 0, status_r, body_r, length_r);
     if (call.socket >= 0)
         close(call.socket);
     return result;

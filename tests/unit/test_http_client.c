@@ -347,10 +347,16 @@ static void test_a_call_brings_status_and_body(void **state)
 
     (void)state;
     open_server(&server, "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 3\r\n\r\nwhy");
-    assert_int_equal(fg_http_call(server.address, "POST", "/admin/v1/sales", "application/yaml",
-                                  FG_TEXT("sale: x"), 5 * FG_SECOND_IN_NS, &status, &body, &length,
-                                  &error),
-                     FG_OK);
+    const struct fg_http_call call = {
+        .address = server.address,
+        .method = "POST",
+        .target = "/admin/v1/sales",
+        .content_type = "application/yaml",
+        .token = "0123456789abcdef",
+        .body = FG_TEXT("sale: x"),
+        .timeout_ns = 5 * FG_SECOND_IN_NS,
+    };
+    assert_int_equal(fg_http_call(&call, &status, &body, &length, &error), FG_OK);
     close_server(&server);
     assert_int_equal(status, 422);
     assert_string_equal(body, "why");
@@ -359,6 +365,7 @@ static void test_a_call_brings_status_and_body(void **state)
     assert_string_equal(server.heard, "POST /admin/v1/sales HTTP/1.1\r\n"
                                       "Host: localhost\r\n"
                                       "Connection: close\r\n"
+                                      "Authorization: Bearer 0123456789abcdef\r\n"
                                       "Content-Type: application/yaml\r\n"
                                       "Content-Length: 7\r\n"
                                       "\r\n"
@@ -372,8 +379,10 @@ static enum fg_result call_for_failure(const char *address, const char *target, 
     size_t length;
     int status;
 
-    return fg_http_call(address, "GET", target, NULL, (struct fg_text){ 0 }, timeout_ns, &status,
-                        &body, &length, error);
+    const struct fg_http_call call = {
+        .address = address, .method = "GET", .target = target, .timeout_ns = timeout_ns
+    };
+    return fg_http_call(&call, &status, &body, &length, error);
 }
 
 static void test_silence_is_unknown_and_ends_in_time(void **state)

@@ -32,13 +32,20 @@ size_t fg_http_response_feed(struct fg_http_response *response, const char *byte
 void fg_http_response_end(struct fg_http_response *response);
 struct fg_text fg_http_response_header(const struct fg_http_response *response, const char *name);
 
-/* One request, one answer, on a connection of its own. `address` as for fg_address_resolve
- * ("unix:run/admin.sock", "127.0.0.1:9180"). On FG_OK *body_r is allocated (terminated, the caller frees
- * it) and *status_r set. FG_UNREACHABLE: not connected, nothing was sent; FG_UNKNOWN: sent, and no
- * whole answer within the time. Blocks up to timeout_ns. */
-enum fg_result fg_http_call(const char *address, const char *method, const char *target,
-                            const char *content_type, struct fg_text body, uint64_t timeout_ns,
-                            int *status_r, char **body_r, size_t *length_r,
-                            struct fg_error *error) FG_MUST_CHECK;
+/* One request, and how long to wait for its answer. */
+struct fg_http_call {
+    const char *address; /* as for fg_address_resolve: "unix:run/admin.sock", "127.0.0.1:9180" */
+    const char *method, *target;
+    const char *content_type; /* NULL: none */
+    const char *token; /* sent as `Authorization: Bearer`; NULL: none. Visible ASCII: asserted */
+    struct fg_text body;
+    uint64_t timeout_ns;
+};
+
+/* One request, one answer, on a connection of its own. On FG_OK *body_r is allocated (terminated, the
+ * caller frees it) and *status_r set. FG_UNREACHABLE: not connected, nothing was sent; FG_UNKNOWN: sent,
+ * and no whole answer within the time. Blocks up to timeout_ns. */
+enum fg_result fg_http_call(const struct fg_http_call *asked, int *status_r, char **body_r,
+                            size_t *length_r, struct fg_error *error) FG_MUST_CHECK;
 
 #endif
