@@ -27,6 +27,13 @@ const char *relay_event_name(enum relay_event_kind kind)
     return event_rows[kind].name;
 }
 
+/* The others' names are what they do. */
+const char *relay_event_status(enum relay_event_kind kind)
+{
+    assert(relay_event_is_about(kind) == RELAY_ABOUT_ORDER);
+    return relay_event_name(kind == RELAY_EVENT_RECLAIMED ? RELAY_EVENT_CONFIRMED : kind);
+}
+
 enum relay_event_about relay_event_is_about(enum relay_event_kind kind)
 {
     assert(kind < RELAY_EVENT_COUNT);

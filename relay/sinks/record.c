@@ -57,11 +57,6 @@ static uint64_t made_ms(const struct relay_event *event)
     return fg_order_id_parse(fg_text_of(event->order), &id) ? id.entry.ms : event->position.ms;
 }
 
-static const char *status_of(enum relay_event_kind kind)
-{
-    return relay_event_name(kind == RELAY_EVENT_RECLAIMED ? RELAY_EVENT_CONFIRMED : kind);
-}
-
 static void add_main(struct fg_buffer *out, const struct relay_batch_head *head,
                      const struct relay_event *event)
 {
@@ -69,7 +64,7 @@ static void add_main(struct fg_buffer *out, const struct relay_batch_head *head,
     add_text(out, "order", fg_text_of(event->order));
     add_text(out, "sale", head->sale);
     add_text(out, "user", event->user);
-    add_text(out, "status", fg_text_of(status_of(event->kind)));
+    add_text(out, "status", fg_text_of(relay_event_status(event->kind)));
     add_time(out, "created_at", made_ms(event));
     add_text(out, "event", fg_text_of(relay_event_name(event->kind)));
     add_text(out, "event_id", fg_text_of(event->id));

@@ -7,20 +7,29 @@
 const struct relay_sink_calls *const relay_sinks[] = { &relay_sink_sqlite, NULL };
 const char *const relay_sink_types[] = { "sqlite", NULL };
 
-/* Dead events are rare, so looking through the batch for each of them is cheap enough. */
+bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,
+                           size_t index)
+{
+    for (size_t earlier = 0; events[index]->order[0] != '\0' && earlier < index; earlier++) {
+        if (outcomes[earlier].kind != RELAY_OUTCOME_DEAD ||
+            strcmp(events[earlier]->order, events[index]->order) != 0)
+            continue;
+        outcomes[index].kind = RELAY_OUTCOME_DEAD;
+        snprintf(outcomes[index].reason, sizeof outcomes[index].reason,
+                 "follows %s of the same order, which is dead", events[earlier]->id);
+        return true;
+    }
+    return false;
+}
+
+/* Dead events are rare, so looking through the batch is cheap enough. */
 void relay_outcomes_follow(const struct relay_event *const *events, struct relay_outcome *outcomes,
                            size_t count)
 {
-    for (size_t dead = 0; dead < count; dead++) {
-        if (outcomes[dead].kind != RELAY_OUTCOME_DEAD || events[dead]->order[0] == '\0')
-            continue;
-        for (size_t later = dead + 1; later < count; later++) {
-            if (outcomes[later].kind == RELAY_OUTCOME_DEAD ||
-                strcmp(events[later]->order, events[dead]->order) != 0)
-                continue;
-            outcomes[later].kind = RELAY_OUTCOME_DEAD;
-            snprintf(outcomes[later].reason, sizeof outcomes[later].reason,
-                     "follows %s of the same order, which is dead", events[dead]->id);
-        }
-    }
+    size_t first = 0;
+    while (first < count && outcomes[first].kind != RELAY_OUTCOME_DEAD)
+        first++;
+    for (size_t index = first + 1; index < count; index++)
+        if (outcomes[index].kind != RELAY_OUTCOME_DEAD)
+            relay_outcome_follows(events, outcomes, index);
 }

@@ -1,16 +1,17 @@
-/* sqlite.c - events in a SQLite file.
+/* sqlite.c - events and orders in a SQLite file.
  *
- * One table holds every event once, keyed by its id; the orders are a view over it: an order's first
- * event says who bought what, its newest one how it stands. So there is nothing to keep in step, and
- * delivering an event again is an insert that finds its row.
+ * The table `events` holds every event once, keyed by its id; `orders` is their sum, one row an order: what its first
+ * event said, and how the newest one left it. Both are written in one transaction, and an order is touched only by an
+ * event that was not there yet and is newer than what its row has seen, so delivering again changes nothing.
  *
  * write-ahead log, synchronous = FULL: commit returns after the log is on the disk. A reader never stops
  * the writer. BEGIN IMMEDIATE takes the write lock before the token is looked at, so between looking and
  * committing nobody else can store a higher one. Tokens count within a bucket *and* epoch: a Redis that
  * was set up anew counts from one again, and its buckets are other buckets.
  *
- * On any error the transaction is rolled back; the delivery loop closes the sink and opens it again, so a
- * file that was replaced or a disk that came back is met afresh. */
+ * Each event has a savepoint: what a constraint or a trigger refuses is undone alone and is dead, and the transaction
+ * goes on. On any other error the transaction is rolled back; the delivery loop closes the sink and opens it again, so
+ * a file that was replaced or a disk that came back is met afresh. */
 #include "flashgate/relay/sink.h"
 
 #include <assert.h>
@@ -21,14 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flashgate/relay/record.h"
+#include "order_sql.h"
+
 enum {
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_WAIT_MS = 500, /* for another writer's lock; then the loop's own backoff takes over */
 };
 
-static const char schema_sql[] =
+/* Rows are some hundred bytes to a few thousand: too long for the keys' tree, so there are row ids. */
+static const char events_sql[] =
     "CREATE TABLE events ("
-    " event_id TEXT PRIMARY KEY,"
+    " event_id TEXT PRIMARY KEY NOT NULL,"
     " bucket INTEGER NOT NULL,"
     " epoch TEXT NOT NULL,"
     " entry TEXT NOT NULL,"
@@ -41,23 +46,59 @@ static const char schema_sql[] =
     " key TEXT,"
     " expires_at_ms INTEGER,"
     " at_ms INTEGER NOT NULL,"
-    " sequence INTEGER NOT NULL"
-    ") WITHOUT ROWID;"
+    " sequence INTEGER NOT NULL,"
+    " asked_by TEXT,"
+    " payment TEXT,"
+    " reason TEXT,"
+    " state TEXT,"
+    " record TEXT"
+    ");"
     "CREATE INDEX events_by_order ON events (order_id, at_ms, sequence)"
     " WHERE order_id IS NOT NULL;"
-    "CREATE UNIQUE INDEX events_by_place ON events (bucket, epoch, at_ms, sequence);"
-    "CREATE TABLE progress ("
-    " bucket INTEGER NOT NULL,"
-    " epoch TEXT NOT NULL,"
-    " token INTEGER NOT NULL,"
-    " last_event TEXT,"
-    " PRIMARY KEY (bucket, epoch)"
-    ") WITHOUT ROWID;"
-    "CREATE VIEW orders (order_id, sale, sku, user, quantity, status, ordered_at_ms, "
-    "changed_at_ms) AS"
-    " SELECT made.order_id, made.sale, made.sku, made.user, made.quantity, newest.event, "
-    "made.at_ms,"
-    "        newest.at_ms"
+    "CREATE UNIQUE INDEX events_by_place ON events (bucket, epoch, at_ms, sequence);";
+static const char progress_table_sql[] = "CREATE TABLE progress ("
+                                         " bucket INTEGER NOT NULL,"
+                                         " epoch TEXT NOT NULL,"
+                                         " token INTEGER NOT NULL,"
+                                         " last_event TEXT,"
+                                         " PRIMARY KEY (bucket, epoch)"
+                                         ") WITHOUT ROWID;";
+/* changed_ms and changed_sequence are the place of the newest event. Each index gives one kind of question its
+ * orders newest first; the columns behind order_id are there to be filtered by without looking at the row. */
+static const char orders_sql[] =
+    "CREATE TABLE orders ("
+    " order_id TEXT PRIMARY KEY NOT NULL,"
+    " sale TEXT NOT NULL,"
+    " sku TEXT NOT NULL,"
+    " user TEXT NOT NULL,"
+    " quantity INTEGER NOT NULL,"
+    " status TEXT NOT NULL,"
+    " made_ms INTEGER NOT NULL,"
+    " changed_ms INTEGER NOT NULL,"
+    " changed_sequence INTEGER NOT NULL,"
+    " expires_ms INTEGER"
+    ");"
+    "CREATE INDEX orders_by_time ON orders (made_ms, order_id, sku);"
+    "CREATE INDEX orders_by_sale ON orders (sale, made_ms, order_id, sku, status);"
+    "CREATE INDEX orders_by_user ON orders (user, made_ms, order_id);"
+    "CREATE INDEX orders_by_status ON orders (status, made_ms, order_id, sale, sku);";
+
+/* Version 1 had the orders as a view over the events, and no records. */
+static const char leave_1_sql[] = "DROP VIEW orders;"
+                                  "DROP INDEX events_by_order;"
+                                  "DROP INDEX events_by_place;"
+                                  "ALTER TABLE events RENAME TO events_1;";
+static const char take_1_sql[] =
+    "INSERT INTO events (event_id, bucket, epoch, entry, event, order_id, sale, sku, user, "
+    "quantity,"
+    " key, expires_at_ms, at_ms, sequence)"
+    " SELECT event_id, bucket, epoch, entry, event, order_id, sale, sku, user, quantity,"
+    " key, expires_at_ms, at_ms, sequence FROM events_1 ORDER BY at_ms, sequence;"
+    "DROP TABLE events_1;"
+    "INSERT INTO orders"
+    " SELECT made.order_id, made.sale, made.sku, made.user, made.quantity,"
+    " replace(newest.event, 'reclaimed', 'confirmed'), made.at_ms, newest.at_ms, newest.sequence,"
+    " newest.expires_at_ms"
     " FROM events AS made JOIN events AS newest ON newest.event_id ="
     "  (SELECT event_id FROM events WHERE order_id = made.event_id"
     "   ORDER BY at_ms DESC, sequence DESC LIMIT 1)"
@@ -70,28 +111,48 @@ static const char progress_sql[] =
     " last_event = coalesce(excluded.last_event, last_event)";
 static const char insert_sql[] =
     "INSERT INTO events (event_id, bucket, epoch, entry, event, order_id, sale, sku, user, "
-    "quantity,"
-    " key, expires_at_ms, at_ms, sequence)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    "quantity, key, expires_at_ms, at_ms, sequence, asked_by, payment, reason, state, record)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
     " ON CONFLICT (event_id) DO NOTHING";
+static const char make_sql[] =
+    "INSERT INTO orders (order_id, sale, sku, user, quantity, status, made_ms, changed_ms, "
+    "changed_sequence, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)"
+    " ON CONFLICT (order_id) DO NOTHING";
+static const char change_sql[] =
+    "UPDATE orders SET status = ?2, changed_ms = ?3, changed_sequence = ?4, expires_ms = ?5"
+    " WHERE order_id = ?1 AND (changed_ms, changed_sequence) < (?3, ?4)";
 static const char read_sql[] =
     "SELECT at_ms, sequence, event_id, event, order_id, user, quantity FROM events"
     " WHERE bucket = ?1 AND epoch = ?2 AND (at_ms, sequence) > (?3, ?4)"
     " AND (at_ms, sequence) <= (?5, ?6) ORDER BY at_ms, sequence";
 
+/* The words of order_sql.h. */
+static const struct relay_order_names order_names = {
+    .orders = "orders",
+    .events = "events",
+    .user = "user",
+};
+
 enum statement {
     BEGIN,
     COMMIT,
     ROLLBACK,
+    SAVE,
+    KEEP,
+    UNDO,
     TOKEN,
     PROGRESS,
     INSERT,
+    MAKE,
+    CHANGE,
     STATEMENT_COUNT
 };
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN IMMEDIATE", [COMMIT] = "COMMIT",       [ROLLBACK] = "ROLLBACK",
+    [SAVE] = "SAVEPOINT one",    [KEEP] = "RELEASE one",    [UNDO] = "ROLLBACK TO one",
     [TOKEN] = token_sql,         [PROGRESS] = progress_sql, [INSERT] = insert_sql,
+    [MAKE] = make_sql,           [CHANGE] = change_sql,
 };
 
 struct sqlite_sink { /* a struct relay_sink */
@@ -101,7 +162,10 @@ struct sqlite_sink { /* a struct relay_sink */
     struct relay_batch_head head; /* of the transaction under way */
     char last_event[RELAY_ID_BYTES];
     size_t applied;
-    bool is_known[RELAY_BATCH_MAX];
+    bool has_dead;
+    const struct relay_event *events[RELAY_BATCH_MAX];
+    struct relay_outcome outcomes[RELAY_BATCH_MAX];
+    char record[RELAY_RECORD_BYTES];
 };
 
 struct sqlite_reader { /* a struct relay_sink_reader */
@@ -203,11 +267,14 @@ static enum fg_result open_database(const char *path, int flags, sqlite3 **datab
     return say(error, path, *database_r, "cannot be opened");
 }
 
-static bool create_schema(sqlite3 *database)
+static bool create_schema(sqlite3 *database, sqlite3_int64 from_version)
 {
     char version_sql[64];
     snprintf(version_sql, sizeof version_sql, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    return execute(database, schema_sql) && execute(database, version_sql);
+    bool done =
+        from_version == 0 ? execute(database, progress_table_sql) : execute(database, leave_1_sql);
+    return done && execute(database, events_sql) && execute(database, orders_sql) &&
+           (from_version == 0 || execute(database, take_1_sql)) && execute(database, version_sql);
 }
 
 /* Inside a write transaction, so that two relays that start together do not both create it. */
@@ -224,11 +291,12 @@ static enum fg_result check_schema(const char *path, sqlite3 *database, struct f
                             "%s: written by a newer flashgate-relay (schema %" PRId64
                             ", this one knows up to %d): install that version",
                             path, (int64_t)version, SCHEMA_VERSION);
-    if (version != 0 || things != 0)
+    if (version < 0 || (version == 0 && things != 0))
         return fg_error_set(error, FG_INVALID,
                             "%s: a database, but not one of flashgate-relay: name another path",
                             path);
-    return create_schema(database) ? FG_OK : say(error, path, database, "creating the tables");
+    return create_schema(database, version) ? FG_OK
+                                            : say(error, path, database, "creating the tables");
 }
 
 static enum fg_result prepare_schema(const char *path, sqlite3 *database, struct fg_error *error)
@@ -334,17 +402,31 @@ static enum fg_result sink_begin(struct relay_sink *sink_at, const struct relay_
     sink->head = *head;
     sink->last_event[0] = '\0';
     sink->applied = 0;
+    sink->has_dead = false;
     result = check_token(sink, head, error);
     if (result != FG_OK)
         sink_rollback(sink_at);
     return result;
 }
 
-static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_event *event,
-                                 struct fg_error *error)
+static void bind_time(sqlite3_stmt *statement, int index, uint64_t ms)
 {
-    struct sqlite_sink *sink = own(sink_at);
-    assert(sink->applied < RELAY_BATCH_MAX);
+    if (ms != 0)
+        bind_number(statement, index, ms);
+}
+
+static struct fg_text record_of(struct sqlite_sink *sink, const struct relay_event *event)
+{
+    struct fg_buffer out = fg_buffer_over(sink->record, sizeof sink->record);
+    if (relay_event_is_about(event->kind) != RELAY_ABOUT_ORDER)
+        return fg_text_of(NULL);
+    relay_record_add(&out, &sink->head, event);
+    assert(!out.overflowed);
+    return fg_buffer_text(&out);
+}
+
+static void bind_event(struct sqlite_sink *sink, const struct relay_event *event)
+{
     sqlite3_stmt *statement = sink->statements[INSERT];
     bind_string(statement, 1, event->id);
     bind_number(statement, 2, sink->head.origin.bucket);
@@ -358,15 +440,88 @@ static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_
     if (event->has_quantity)
         bind_number(statement, 10, event->quantity);
     bind_text(statement, 11, event->key);
-    if (event->expires_at_ms != 0)
-        bind_number(statement, 12, event->expires_at_ms);
+    bind_time(statement, 12, event->expires_at_ms);
     bind_number(statement, 13, event->position.ms);
     bind_number(statement, 14, event->position.sequence);
-    if (!run(statement))
-        return say(error, sink->path, sink->database, "writing an event");
-    sink->is_known[sink->applied++] = sqlite3_changes(sink->database) == 0;
+    bind_text(statement, 15, event->by);
+    bind_text(statement, 16, event->payment);
+    bind_text(statement, 17, event->reason);
+    bind_text(statement, 18, event->state);
+    bind_text(statement, 19, record_of(sink, event));
+}
+
+static bool make_order(struct sqlite_sink *sink, const struct relay_event *event)
+{
+    sqlite3_stmt *statement = sink->statements[MAKE];
+    bind_string(statement, 1, event->order);
+    bind_text(statement, 2, sink->head.sale);
+    bind_text(statement, 3, sink->head.sku);
+    bind_text(statement, 4, event->user);
+    bind_number(statement, 5, event->quantity);
+    bind_string(statement, 6, relay_event_status(event->kind));
+    bind_number(statement, 7, event->position.ms);
+    bind_number(statement, 8, event->position.sequence);
+    bind_time(statement, 9, event->expires_at_ms);
+    return run(statement);
+}
+
+static bool change_order(struct sqlite_sink *sink, const struct relay_event *event)
+{
+    sqlite3_stmt *statement = sink->statements[CHANGE];
+    bind_string(statement, 1, event->order);
+    bind_string(statement, 2, relay_event_status(event->kind));
+    bind_number(statement, 3, event->position.ms);
+    bind_number(statement, 4, event->position.sequence);
+    bind_time(statement, 5, event->expires_at_ms);
+    return run(statement);
+}
+
+static bool write_event(struct sqlite_sink *sink, const struct relay_event *event,
+                        struct relay_outcome *outcome)
+{
+    bind_event(sink, event);
+    if (!run(sink->statements[INSERT]))
+        return false;
+    outcome->kind = sqlite3_changes(sink->database) > 0 ? RELAY_OUTCOME_NEW : RELAY_OUTCOME_KNOWN;
+    if (outcome->kind == RELAY_OUTCOME_KNOWN || event->order[0] == '\0')
+        return true;
+    return event->is_first_of_order ? make_order(sink, event) : change_order(sink, event);
+}
+
+/* What the last error refuses is this event, and always will be; the file is well. */
+static bool is_of_the_event(sqlite3 *database)
+{
+    int code = sqlite3_extended_errcode(database) & 0xff; /* its kind */
+    return !sqlite3_get_autocommit(database) &&
+           (code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG);
+}
+
+static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_event *event,
+                                 struct fg_error *error)
+{
+    struct sqlite_sink *sink = own(sink_at);
+    assert(sink->applied < RELAY_BATCH_MAX);
+    size_t index = sink->applied++;
+    struct relay_outcome *outcome = &sink->outcomes[index];
+    sink->events[index] = event;
+    *outcome = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW };
     memcpy(sink->last_event, event->id, sizeof sink->last_event);
-    return FG_OK;
+    if (sink->has_dead && relay_outcome_follows(sink->events, sink->outcomes, index))
+        return FG_OK;
+    if (!run(sink->statements[SAVE]))
+        return say(error, sink->path, sink->database, "writing an event");
+    if (!write_event(sink, event, outcome)) {
+        if (!is_of_the_event(sink->database))
+            return say(error, sink->path, sink->database, "writing an event");
+        sink->has_dead = true;
+        outcome->kind = RELAY_OUTCOME_DEAD;
+        snprintf(outcome->reason, sizeof outcome->reason, "%s (SQLite error %d)",
+                 sqlite3_errmsg(sink->database), sqlite3_extended_errcode(sink->database));
+        if (!run(sink->statements[UNDO]))
+            return say(error, sink->path, sink->database, "undoing an event");
+    }
+    return run(sink->statements[KEEP]) ? FG_OK
+                                       : say(error, sink->path, sink->database, "writing an event");
 }
 
 static bool store_progress(struct sqlite_sink *sink)
@@ -382,10 +537,8 @@ static enum fg_result sink_commit(struct relay_sink *sink_at, struct relay_outco
                                   struct fg_error *error)
 {
     struct sqlite_sink *sink = own(sink_at);
-    for (size_t i = 0; i < sink->applied; i++) {
-        outcomes[i].kind = sink->is_known[i] ? RELAY_OUTCOME_KNOWN : RELAY_OUTCOME_NEW;
-        outcomes[i].reason[0] = '\0';
-    }
+    if (sink->applied > 0)
+        memcpy(outcomes, sink->outcomes, sink->applied * sizeof *outcomes);
     if (store_progress(sink) && run(sink->statements[COMMIT]))
         return FG_OK;
     say(error, sink->path, sink->database, "committing");
@@ -466,6 +619,135 @@ static enum fg_result reader_next(struct relay_sink_reader *reader_at, struct re
     return FG_OK;
 }
 
+/* --- the orders ------------------------------------------------------------------------------------- */
+
+static enum fg_result prepare(struct sqlite_reader *reader, const char *sql,
+                              sqlite3_stmt **statement_r, struct fg_error *error)
+{
+    if (sqlite3_prepare_v2(reader->database, sql, -1, statement_r, NULL) == SQLITE_OK)
+        return FG_OK;
+    return say(error, reader->path, reader->database, "reading the orders");
+}
+
+static struct relay_order_row order_row(sqlite3_stmt *rows)
+{
+    return (struct relay_order_row){
+        .order = column_text(rows, RELAY_ORDER_ID),
+        .sale = column_text(rows, RELAY_ORDER_SALE),
+        .sku = column_text(rows, RELAY_ORDER_SKU),
+        .user = column_text(rows, RELAY_ORDER_USER),
+        .status = column_text(rows, RELAY_ORDER_STATUS),
+        .quantity = (uint64_t)sqlite3_column_int64(rows, RELAY_ORDER_QUANTITY),
+        .made_ms = sqlite3_column_int64(rows, RELAY_ORDER_MADE),
+        .changed_ms = sqlite3_column_int64(rows, RELAY_ORDER_CHANGED),
+        .expires_ms = sqlite3_column_int64(rows, RELAY_ORDER_EXPIRES),
+        .record = column_text(rows, RELAY_ORDER_RECORD),
+    };
+}
+
+static void bind_values(sqlite3_stmt *statement, const struct relay_order_sql *sql)
+{
+    for (int index = 0; index < sql->count; index++) {
+        if (sql->values[index].is_text)
+            bind_text(statement, index + 1, sql->values[index].text);
+        else
+            sqlite3_bind_int64(statement, index + 1, sql->values[index].number);
+    }
+}
+
+static enum fg_result reader_search(struct relay_sink_reader *reader_at,
+                                    const struct relay_order_query *query,
+                                    void (*each)(void *context, const struct relay_order_row *row),
+                                    void *context, struct fg_error *error)
+{
+    struct sqlite_reader *reader = own_reader(reader_at);
+    struct relay_order_sql sql;
+    sqlite3_stmt *rows = NULL;
+    int code;
+    relay_order_sql_search(&sql, &order_names, query);
+    enum fg_result result = prepare(reader, sql.text, &rows, error);
+    if (result != FG_OK)
+        return result;
+    bind_values(rows, &sql);
+    while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+        const struct relay_order_row row = order_row(rows);
+        each(context, &row);
+    }
+    if (code != SQLITE_DONE)
+        result = say(error, reader->path, reader->database, "reading the orders");
+    sqlite3_finalize(rows);
+    return result;
+}
+
+static enum fg_result read_order(struct sqlite_reader *reader, struct fg_text order,
+                                 void (*made)(void *context, const struct relay_order_row *row),
+                                 void *context, struct fg_error *error)
+{
+    struct relay_order_sql sql;
+    sqlite3_stmt *rows = NULL;
+    relay_order_sql_find(&sql, &order_names, order);
+    enum fg_result result = prepare(reader, sql.text, &rows, error);
+    if (result != FG_OK)
+        return result;
+    bind_values(rows, &sql);
+    int code = sqlite3_step(rows);
+    if (code == SQLITE_ROW) {
+        const struct relay_order_row row = order_row(rows);
+        made(context, &row);
+    } else if (code == SQLITE_DONE) {
+        result = fg_error_set(error, FG_NOT_FOUND, "no order %.*s", (int)order.length, order.at);
+    } else {
+        result = say(error, reader->path, reader->database, "reading the orders");
+    }
+    sqlite3_finalize(rows);
+    return result;
+}
+
+static enum fg_result read_history(struct sqlite_reader *reader, struct fg_text order,
+                                   void (*each)(void *context, const struct relay_history_row *row),
+                                   void *context, struct fg_error *error)
+{
+    struct relay_order_sql sql;
+    sqlite3_stmt *rows = NULL;
+    int code;
+    relay_order_sql_history(&sql, &order_names, order);
+    enum fg_result result = prepare(reader, sql.text, &rows, error);
+    if (result != FG_OK)
+        return result;
+    bind_values(rows, &sql);
+    while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+        const struct relay_history_row row = {
+            .event_id = column_text(rows, RELAY_HISTORY_ID),
+            .event = column_text(rows, RELAY_HISTORY_EVENT),
+            .by = column_text(rows, RELAY_HISTORY_BY),
+            .payment = column_text(rows, RELAY_HISTORY_PAYMENT),
+            .at_ms = sqlite3_column_int64(rows, RELAY_HISTORY_AT),
+        };
+        each(context, &row);
+    }
+    if (code != SQLITE_DONE)
+        result = say(error, reader->path, reader->database, "reading the events");
+    sqlite3_finalize(rows);
+    return result;
+}
+
+/* Order and events of one moment: a SELECT inside the transaction makes its snapshot. */
+static enum fg_result reader_find(struct relay_sink_reader *reader_at, struct fg_text order,
+                                  void (*made)(void *context, const struct relay_order_row *row),
+                                  void (*each)(void *context, const struct relay_history_row *row),
+                                  void *context, struct fg_error *error)
+{
+    struct sqlite_reader *reader = own_reader(reader_at);
+    sqlite3_reset(reader->rows); /* of an audit that was left in the middle */
+    if (!execute(reader->database, "BEGIN"))
+        return say(error, reader->path, reader->database, "reading the orders");
+    enum fg_result result = read_order(reader, order, made, context, error);
+    if (result == FG_OK)
+        result = read_history(reader, order, each, context, error);
+    execute(reader->database, "COMMIT");
+    return result;
+}
+
 const struct relay_sink_calls relay_sink_sqlite = {
     .type = "sqlite",
     .open = sink_open,
@@ -478,4 +760,6 @@ const struct relay_sink_calls relay_sink_sqlite = {
     .reader_start = reader_start,
     .reader_next = reader_next,
     .reader_close = reader_close,
+    .search = reader_search,
+    .find = reader_find,
 };

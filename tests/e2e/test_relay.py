@@ -665,9 +665,9 @@ def test_an_audit_finds_what_is_missing_strange_or_changed(shop, new_relay):
     database = sqlite3.connect(relay.sink_path, isolation_level=None, timeout=10)
     database.execute("DELETE FROM events WHERE event_id = ?", (alice,))
     database.execute("UPDATE events SET user = 'mallory' WHERE event_id = ?", (bob,))
-    database.execute("INSERT INTO events SELECT '1-00000001-1999999999999-0', bucket, epoch, '1999999999999-0', event,"
-                     " '1-00000001-1999999999999-0', sale, sku, user, quantity, key, expires_at_ms, 1999999999999, 0"
-                     " FROM events WHERE event_id = ?", (carol,))
+    database.execute("INSERT INTO events (event_id, bucket, epoch, entry, event, order_id, sale, sku, user, quantity, at_ms,"
+                     " sequence) SELECT '1-00000001-1999999999999-0', bucket, epoch, '1999999999999-0', event,"
+                     " '1-00000001-1999999999999-0', sale, sku, user, quantity, 1999999999999, 0 FROM events WHERE event_id = ?", (carol,))
     database.close()
     audit = relay.audit()
     assert not audit["balanced"]

@@ -88,6 +88,8 @@ enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text en
                             struct relay_event *event_r, struct fg_error *error) FG_MUST_CHECK;
 
 const char *relay_event_name(enum relay_event_kind kind);
+/* What an order is after this event: held, confirmed, cancelled or expired. Only for events about orders. */
+const char *relay_event_status(enum relay_event_kind kind);
 enum relay_event_about relay_event_is_about(enum relay_event_kind kind);
 
 void relay_entry_text(struct fg_ledger_entry entry, char text[RELAY_ENTRY_BYTES]);

@@ -117,8 +117,8 @@ struct relay_order_query {
 struct relay_order_row {
     struct fg_text order, sale, sku, user, status;
     uint64_t quantity;
-    int64_t made_ms, changed_ms, expires_ms; /* expires 0: never */
-    struct fg_text record; /* JSON: docs/order-record.schema.json; of the newest event */
+    int64_t made_ms, changed_ms, expires_ms; /* expires 0: never, or it is held no more */
+    struct fg_text record; /* JSON: docs/order-record.schema.json; of the order's first event */
 };
 
 /* One event of an order. */
@@ -180,7 +180,10 @@ extern const struct relay_sink_calls relay_sink_sqlite;
 #define RELAY_BEFORE_ALL ((struct fg_ledger_entry){ 0, 0 })
 #define RELAY_AFTER_ALL  ((struct fg_ledger_entry){ INT64_MAX, INT64_MAX })
 
-/* Marks what follows a dead event of the same order in the batch as dead as well. For the sinks. */
+/* For the sinks: whether an earlier event of its order in the batch is dead; then this one is marked dead as well. */
+bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,
+                           size_t index);
+/* Marks whatever follows a dead event of the same order in the batch. */
 void relay_outcomes_follow(const struct relay_event *const *events, struct relay_outcome *outcomes,
                            size_t count);
 
