@@ -530,7 +530,7 @@ def test_a_second_relay_on_the_folder_stands_by(shop, new_relay):
 def test_a_full_disk_keeps_everything_pending(shop, new_relay, folder):
     disk = folder / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
     relay = new_relay(sink_path="disk/orders.db")
     try:
         shop.open(1)
