@@ -1,6 +1,7 @@
 /* batch.c - see batch.h; the other half of the contract is the head of scripts/purchase.lua. */
 #include "batch.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char *const fg_answer_words[] = {
@@ -16,13 +17,23 @@ const char *fg_answer_word(enum fg_answer answer)
 }
 
 _Static_assert(BATCH_HEAD_BYTES + BATCH_ITEMS * BATCH_ITEM_BYTES <= BATCH_BYTES,
-               "the largest call is bounded in bytes as well as in items");
+               "where nothing is carried, a call is bounded by its items alone");
+_Static_assert(BATCH_HEAD_BYTES + BATCH_ITEM_BYTES + BATCH_CARRIED_HEAD_BYTES + FG_CARRIED_BYTES <=
+                   BATCH_BYTES,
+               "a first item always has room");
+_Static_assert(BATCH_ITEMS <= INT8_MAX, "an item's number is packed into one byte");
 
 /* --- encoding --------------------------------------------------------------------------------------- */
 
-static void pack_array(struct fg_buffer *out, unsigned count)
+enum { /* MessagePack's first bytes; 16 bits follow */
+    STRING_16 = 0xda,
+    ARRAY_16 = 0xdc,
+    MAP_16 = 0xde
+};
+
+static void pack_head(struct fg_buffer *out, int type, unsigned count)
 {
-    fg_buffer_add_byte(out, (char)0xdc);
+    fg_buffer_add_byte(out, (char)type);
     fg_buffer_add_byte(out, (char)(count >> 8));
     fg_buffer_add_byte(out, (char)count);
 }
@@ -51,7 +62,7 @@ static void pack_integer(struct fg_buffer *out, int32_t value)
 
 static void pack_items(const struct batch *batch, struct fg_buffer *out)
 {
-    pack_array(out, batch->count * 3);
+    pack_head(out, ARRAY_16, batch->count * 3);
     for (unsigned i = 0; i < batch->count; i++) {
         const struct fg_purchase *item = batch->items[i];
         int32_t quantity = (int32_t)item->quantity;
@@ -61,9 +72,57 @@ static void pack_items(const struct batch *batch, struct fg_buffer *out)
     }
 }
 
+/* A look-up makes no order that could carry anything. */
+static bool carries(const struct fg_purchase *item)
+{
+    return item->carried.length > 0 && item->refusal == FG_ANSWER_NONE;
+}
+
+static size_t carried_bytes(const struct fg_purchase *item)
+{
+    return carries(item) ? BATCH_CARRIED_HEAD_BYTES + item->carried.length : 0;
+}
+
 size_t batch_bytes(const struct batch *batch)
 {
-    return BATCH_HEAD_BYTES + (size_t)batch->count * BATCH_ITEM_BYTES;
+    return BATCH_HEAD_BYTES + (size_t)batch->count * BATCH_ITEM_BYTES + batch->carried_bytes;
+}
+
+void batch_clear(struct batch *batch)
+{
+    batch->count = 0;
+    batch->carried_bytes = 0;
+}
+
+bool batch_add(struct batch *batch, struct fg_purchase *item)
+{
+    size_t bytes = carried_bytes(item);
+    assert(item->carried.length <= FG_CARRIED_BYTES);
+    if (batch->count == BATCH_ITEMS || batch_bytes(batch) + BATCH_ITEM_BYTES + bytes > BATCH_BYTES)
+        return false;
+    batch->items[batch->count++] = item;
+    batch->carried_bytes += bytes;
+    return true;
+}
+
+/* {number of the item: what it carries}, written in place: it may be most of what a call holds. */
+static void add_carried(const struct batch *batch, struct fg_buffer *out)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < batch->count; i++)
+        count += carries(batch->items[i]);
+    fg_buffer_add_byte(out, '$');
+    fg_buffer_add_decimal(out, 3 + batch->carried_bytes);
+    fg_buffer_add_string(out, "\r\n");
+    pack_head(out, MAP_16, count);
+    for (unsigned i = 0; i < batch->count; i++) {
+        if (!carries(batch->items[i]))
+            continue;
+        fg_buffer_add_byte(out, (char)(i + 1));
+        pack_head(out, STRING_16, (unsigned)batch->items[i]->carried.length);
+        fg_buffer_add_text(out, batch->items[i]->carried);
+    }
+    fg_buffer_add_string(out, "\r\n");
 }
 
 void batch_encode(const struct batch *batch, const char *sha, const char *script,
@@ -78,7 +137,7 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
     if (batch->has_known)
         fg_ledger_entry_add(&known, batch->known);
 
-    fg_resp_array(out, 10);
+    fg_resp_array(out, batch->carried_bytes > 0 ? 11 : 10);
     fg_resp_bulk(out, sha != NULL ? FG_TEXT("EVALSHA") : FG_TEXT("EVAL"));
     fg_resp_bulk(out,
                  sha != NULL ? (struct fg_text){ sha, FG_SCRIPT_SHA_BYTES } : fg_text_of(script));
@@ -91,6 +150,8 @@ void batch_encode(const struct batch *batch, const char *sha, const char *script
     fg_resp_bulk_decimal(out, (uint64_t)batch->deadline_ms);
     fg_resp_bulk(out, fg_buffer_text(&packed));
     fg_resp_bulk(out, fg_buffer_text(&known));
+    if (batch->carried_bytes > 0)
+        add_carried(batch, out);
 }
 
 /* --- decoding --------------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  *
  * Pure: bytes out of purchases, answers out of a reply; a reply that does not have exactly the form of
  * purchase.lua is refused whole. The items are passed as one MessagePack array, which costs Redis less than
- * three arguments an item (https://github.com/msgpack/msgpack/blob/master/spec.md). */
+ * three arguments an item (https://github.com/msgpack/msgpack/blob/master/spec.md). What orders carry is passed
+ * apart, and only where there is some. */
 #ifndef FLASHGATE_INVENTORY_BATCH_H
 #define FLASHGATE_INVENTORY_BATCH_H
 
@@ -14,19 +15,26 @@ enum {
     BATCH_BYTES = 64 << 10,
     /* What an item takes at most: user, digest and quantity with their MessagePack heads. */
     BATCH_ITEM_BYTES = FG_USER_BYTES + 2 + FG_DIGEST_BYTES + 1 + 5,
+    /* Beside the text that an item carries: its number and the text's head. */
+    BATCH_CARRIED_HEAD_BYTES = 1 + 3,
     BATCH_HEAD_BYTES = 512,
-    BATCH_BYTES_MOST = BATCH_HEAD_BYTES + BATCH_ITEMS * BATCH_ITEM_BYTES,
 };
 
 struct batch {
     struct fg_purchase *items[BATCH_ITEMS];
     unsigned count;
+    size_t carried_bytes; /* of the items, with their heads */
     uint32_t bucket;
     char epoch[FG_EPOCH_BYTES + 1];
     int64_t deadline_ms; /* Redis's clock */
     bool has_known;
     struct fg_ledger_entry known; /* the ledger's newest entry, as far as this worker knows */
 };
+
+/* Forgets the items. */
+void batch_clear(struct batch *batch);
+/* False: with this item, too, the call would be beyond its bounds of items and bytes. A first one has room. */
+bool batch_add(struct batch *batch, struct fg_purchase *item) FG_MUST_CHECK;
 
 /* Writes EVALSHA with `sha` (40 bytes), or EVAL with `script` when sha is NULL. */
 void batch_encode(const struct batch *batch, const char *sha, const char *script,

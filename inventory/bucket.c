@@ -9,6 +9,10 @@
 
 #include "inventory-private.h"
 #include "purchase_script.h"
+#include "reply.h"
+
+_Static_assert(FILTER_PAGE *(FG_CARRIED_BYTES + 1024) <= REPLY_TEXT_BYTES,
+               "a page of the ledger fits into a reply, whatever its orders carry");
 
 static void on_replied(struct fg_link_call *call, const struct fg_reply *reply);
 static void on_timed_out(struct fg_link_call *call);
@@ -183,16 +187,13 @@ static void take_batch(struct bucket *bucket)
 {
     struct batch *batch = &bucket->batch;
     unsigned most = bucket->waiting_count > BATCH_USUAL * 2 ? BATCH_ITEMS : BATCH_USUAL;
-    batch->count = 0;
+    batch_clear(batch);
     batch->bucket = bucket->number;
     batch->has_known = bucket->has_last && bucket->checked_connects != connects(bucket);
     batch->known = bucket->last;
     memcpy(batch->epoch, bucket->epoch, sizeof batch->epoch);
-    while (bucket->waiting != NULL && batch->count < most) {
-        struct fg_purchase *item = bucket->waiting;
-        bucket->waiting = item->next;
-        batch->items[batch->count++] = item;
-    }
+    while (bucket->waiting != NULL && batch->count < most && batch_add(batch, bucket->waiting))
+        bucket->waiting = bucket->waiting->next;
     if (bucket->waiting == NULL)
         bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count -= batch->count;
@@ -449,7 +450,7 @@ void bucket_flush(struct bucket *bucket)
         return;
     }
     if (bucket->waiting_count > 0 && !bucket->is_in_flight) {
-        if (fg_link_begin(bucket->inventory->link, BATCH_BYTES_MOST) == NULL) {
+        if (fg_link_begin(bucket->inventory->link, BATCH_BYTES) == NULL) {
             inventory_mark_dirty(bucket->inventory, bucket); /* full: in the next turn */
             return;
         }

@@ -2,7 +2,8 @@
 --
 -- KEYS  stock, buyers, orders
 -- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...},
---       the newest ledger entry the caller knows of, or '' (a ledger without it has lost orders)
+--       the newest ledger entry the caller knows of, or '' (a ledger without it has lost orders),
+--       left out if no item has any: one cmsgpack map {number of the item, what its order carries}
 --       digest: 16 hex digits of the Idempotency-Key, or '' without one
 --       quantity: to buy; negative: only look whether an order of that many is there, never buy
 -- Reply [now ms, free, state, last ledger id, answer, answer, ...]; free is -1 where it is not known
@@ -31,6 +32,7 @@ local PER_USER_MAX = 999999 -- the width of a record's quantity
 local NUMBER_MAX = 1e15 -- below 2^53 with room: counters stay exact
 local KEY_WINDOW_MS = 86400000
 local ENTRIES_A_UNIT, ENTRIES_LEAST = 16, 100000
+local CARRIED_BYTES_MAX = 4096
 local NO_KEY, NEVER, SEQ_ZEROS = '0000000000000000', '0000000000000', '0000000000'
 
 local items, surplus = cmsgpack.unpack(ARGV[3])
@@ -62,6 +64,17 @@ for i = 1, size, 3 do
         first_of[user] = count
     end
     slot_of[count] = first
+end
+
+local carried = ARGV[5] and cmsgpack.unpack(ARGV[5])
+if carried then
+    if type(carried) ~= 'table' then return redis.error_reply('BADBATCH bad carried texts') end
+    for k, text in pairs(carried) do
+        if type(k) ~= 'number' or not slot_of[k] or type(text) ~= 'string' or text == ''
+            or #text > CARRIED_BYTES_MAX then
+            return redis.error_reply('BADBATCH bad carried text')
+        end
+    end
 end
 
 -- The books of the bucket: missing, differing, inconsistent or of a wrong type means closed, never zero.
@@ -191,6 +204,22 @@ local function list_orders(orders)
     return nil, as_it_is
 end
 
+-- The first event of an order that carries something.
+local function append_carrying(text, key, event, user, quantity, digest, expires)
+    local words = {'XADD', key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', quantity}
+    if digest ~= '' then
+        words[#words + 1] = 'key'
+        words[#words + 1] = digest
+    end
+    if expires ~= '0' then
+        words[#words + 1] = 'expires_at'
+        words[#words + 1] = expires
+    end
+    words[#words + 1] = 'carried'
+    words[#words + 1] = text
+    return redis.call(unpack(words))
+end
+
 -- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order;
 -- fresh: the items that buy, in order; later: answers that need an entry not written yet.
 local known, single, fresh, later = {}, {}, {}, {}
@@ -274,7 +303,11 @@ if made > 0 then
             decimals[quantity] = text
             padded[quantity] = format('%06.0f', quantity)
         end
-        if digest == '' then
+        local text_carried = carried and carried[k]
+        if text_carried then
+            id = append_carrying(text_carried, orders_key, event, user, text, digest, expires_said)
+            if digest == '' then digest = NO_KEY end
+        elseif digest == '' then
             digest = NO_KEY
             if hold > 0 then
                 id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,

@@ -35,7 +35,7 @@ class Model:
             return "not_started"
         return "paused" if self.state == "paused" else None
 
-    def answer(self, now, closed, user, digest, quantity, said):
+    def answer(self, now, closed, user, digest, quantity, said, carried=None):
         look_only, quantity = quantity < 0, abs(quantity)
         mine = self.orders.setdefault(user, [])
         if digest:
@@ -76,7 +76,7 @@ class Model:
                      "state": "h" if self.hold else "c"})
         self.free -= int(quantity)
         self.entries += 1
-        self.ledger.append((entry, user, int(quantity), digest, expires))
+        self.ledger.append((entry, user, int(quantity), digest, expires, carried))
         return f"+{entry} {expires}"
 
 
@@ -93,16 +93,18 @@ def check_state(bucket, model):
     assert bucket.redis.hgetall(BUYERS) == expected
     event = "held" if model.hold else "confirmed"
     ledger = []
-    for entry, user, quantity, digest, expires in model.ledger:
+    for entry, user, quantity, digest, expires, carried in model.ledger:
         fields = {"event": event, "user": user, "quantity": str(quantity)}
         if digest:
             fields["key"] = digest
         if expires:
             fields["expires_at"] = str(expires)
+        if carried:
+            fields["carried"] = carried
         ledger.append((entry, fields))
     there = bucket.redis.xrange(ORDERS)
     assert [e for e in there if e[1]["event"] == event] == ledger
-    assert all(list(fields) == [n for n in ("event", "user", "quantity", "key", "expires_at") if n in fields]
+    assert all(list(fields) == [n for n in ("event", "user", "quantity", "key", "expires_at", "carried") if n in fields]
                for _, fields in there)
 
 
@@ -152,10 +154,12 @@ def test_random_batches_agree_with_the_model(bucket, seed):
             user = rnd.choice(users)
             digest = rnd.choice(["", key(f"{user} {rnd.randrange(4)}"), key(f"{user} old {rnd.randrange(9)}")])
             items.append((user, digest, rnd.choice([1, 1, 1, 1, 2, -1, -1, -2, 0, 9, 1.0, 1.5])))
-        (now, free, state, last), answers = bucket.batch(*items)
+        carried = {k: f"what {items[k - 1][0]} sends in step {step}" for k in range(1, len(items) + 1) if rnd.random() < 0.1}
+        (now, free, state, last), answers = bucket.batch(*items, carried=carried or None)
         closed = model.closed(now, opens, closes)
         assert state == (closed or "open")
-        expected = [model.answer(now, closed, *item, said) for item, said in zip(items, answers)]
+        expected = [model.answer(now, closed, *item, said, carried.get(k))
+                    for k, (item, said) in enumerate(zip(items, answers), 1)]
         assert answers == expected
         assert free == model.free
         assert last == bucket.redis.xrevrange(ORDERS, count=1)[0][0]
@@ -197,6 +201,29 @@ def test_a_hold_is_held_until_its_expiry(bucket):
     assert len(bucket.redis.hget(BUYERS, "ann")) == RECORD_BYTES
     assert bucket.redis.xrange(ORDERS)[-1][1] == {
         "event": "held", "user": "ann", "quantity": "1", "key": key("k"), "expires_at": str(now + 900_000)}
+
+
+@pytest.mark.parametrize("hold", [0, 900_000])
+def test_what_an_order_carries_is_in_its_first_event(bucket, hold):
+    bucket.create(hold=hold)
+    text = '{"channel":{"app": "ios"}}'
+    _, answers = bucket.batch(("ann", key("k"), 1), ("bob", "", 1), ("cid", "", 1), carried={1: text, 2: "x" * 4096})
+    ledger = [fields for _, fields in bucket.redis.xrange(ORDERS)][1:]
+    assert [fields.get("carried") for fields in ledger] == [text, "x" * 4096, None]
+    assert ledger[0]["key"] == key("k") and "key" not in ledger[1]
+    # A repeated key gets the first order; what comes with it is dropped.
+    _, again = bucket.batch(("ann", key("k"), 1), carried={1: '{"channel":{"app": "web"}}'})
+    assert again[0] == "=" + answers[0][1:] + (" h" if hold else " c")
+    assert len(bucket.redis.xrange(ORDERS)) == 4
+
+
+@pytest.mark.parametrize("carried", [{3: "x"}, {0: "x"}, {1: ""}, {1: "x" * 4097}, {1: 7}, {"1": "x"}, 7])
+def test_badly_carried_texts_write_nothing(bucket, carried):
+    bucket.create()
+    before = bucket.everything()
+    with pytest.raises(redis.ResponseError, match="BADBATCH"):
+        bucket.batch(("ann", "", 1), ("bob", "", 1), carried=carried)
+    assert bucket.everything() == before
 
 
 def test_a_batch_sells_the_last_unit_to_the_first_in_it(bucket):

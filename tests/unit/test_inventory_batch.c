@@ -37,11 +37,11 @@ static struct fg_purchase purchase(const char *user, const char *digest, uint32_
 
 static struct batch batch_of(struct fg_purchase *items, unsigned count)
 {
-    struct batch batch = {
-        .count = count, .bucket = 17, .epoch = "0badcafe", .deadline_ms = INT64_C(1795238562267)
-    };
+    struct batch batch = { .bucket = 17,
+                           .epoch = "0badcafe",
+                           .deadline_ms = INT64_C(1795238562267) };
     for (unsigned i = 0; i < count; i++)
-        batch.items[i] = &items[i];
+        assert_true(batch_add(&batch, &items[i]));
     return batch;
 }
 
@@ -201,6 +201,61 @@ static void quantities_of_every_size_are_packed(void **state)
         assert_int_equal(unpack_integer(&packed), quantity);
         assert_int_equal(packed.length, 0);
     }
+}
+
+static void what_orders_carry_comes_last_and_only_where_there_is_some(void **state)
+{
+    static const char expected_end[] = "$0\r\n\r\n" /* no ledger entry is known */
+                                       "$23\r\n"
+                                       "\xde\x00\x01"
+                                       "\x02"
+                                       "\xda\x00\x10"
+                                       "{\"channel\":{} }\n"
+                                       "\r\n";
+    struct fg_purchase items[] = {
+        purchase("alice", NULL, 1, FG_ANSWER_NONE), purchase("bob", NULL, 1, FG_ANSWER_NONE),
+        purchase("carol", NULL, 1, FG_ANSWER_PAUSED), /* only looks */
+    };
+    char memory[1024];
+    struct fg_buffer out = fg_buffer_over(memory, sizeof memory);
+    (void)state;
+    items[1].carried = items[2].carried = FG_TEXT("{\"channel\":{} }\n");
+    struct batch batch = batch_of(items, 3);
+    batch_encode(&batch, SHA, NULL, &out);
+    assert_true(fg_text_starts_with(fg_buffer_text(&out), FG_TEXT("*11\r\n")));
+    assert_true(out.length <= batch_bytes(&batch));
+    size_t bytes = sizeof expected_end - 1;
+    assert_text((struct fg_text){ out.at + out.length - bytes, bytes }, FG_TEXT(expected_end));
+}
+
+static void a_batch_stops_before_its_bytes_run_over(void **state)
+{
+    static char carried[FG_CARRIED_BYTES], memory[OUTPUT_BYTES];
+    static struct fg_purchase items[BATCH_ITEMS];
+    struct fg_buffer out = fg_buffer_over(memory, sizeof memory);
+    struct batch batch = { .bucket = UINT32_MAX, .epoch = "0badcafe", .deadline_ms = INT64_MAX };
+    char user[FG_USER_BYTES + 1] = "";
+    (void)state;
+    memset(carried, 'x', sizeof carried);
+    memset(user, 'u', FG_USER_BYTES);
+    for (int i = 0; i < BATCH_ITEMS; i++) {
+        items[i] = purchase(user, "e6c632b61e964e1f", FG_QUANTITY_MAX, FG_ANSWER_NONE);
+        items[i].carried = (struct fg_text){ carried, sizeof carried };
+    }
+    unsigned count = 0;
+    while (batch_add(&batch, &items[count]))
+        count++;
+    assert_int_equal(count, 15);
+    assert_int_equal(batch.count, count);
+    batch_encode(&batch, SHA, NULL, &out);
+    assert_false(out.overflowed);
+    assert_true(out.length <= batch_bytes(&batch) && batch_bytes(&batch) <= BATCH_BYTES);
+    items[count].carried = FG_TEXT(""); /* what carries nothing still has room */
+    assert_true(batch_add(&batch, &items[count]));
+    batch_clear(&batch);
+    items[0].carried = FG_TEXT("");
+    assert_true(batch_add(&batch, &items[0]));
+    assert_int_equal(batch_bytes(&batch), BATCH_HEAD_BYTES + BATCH_ITEM_BYTES);
 }
 
 static void the_largest_batch_fits_what_it_promises(void **state)
@@ -573,6 +628,8 @@ int main(void)
         cmocka_unit_test(the_script_may_come_along_and_nothing_be_known),
         cmocka_unit_test(users_of_every_length_are_packed),
         cmocka_unit_test(quantities_of_every_size_are_packed),
+        cmocka_unit_test(what_orders_carry_comes_last_and_only_where_there_is_some),
+        cmocka_unit_test(a_batch_stops_before_its_bytes_run_over),
         cmocka_unit_test(the_largest_batch_fits_what_it_promises),
         cmocka_unit_test(the_head_tells_time_stock_and_ledger),
         cmocka_unit_test(a_late_batch_did_nothing),

@@ -38,8 +38,9 @@ const char *fg_answer_word(enum fg_answer answer);
 extern const char *const fg_answer_words[];
 
 struct fg_purchase {
-    /* In: set by the caller. The text must stay until `answered`. */
+    /* In: set by the caller. The texts must stay until `answered`. */
     struct fg_text user;
+    struct fg_text carried; /* what its order carries, see carried.h; empty: nothing */
     char digest[FG_DIGEST_BYTES];
     bool has_key;
     uint32_t quantity; /* 1 … FG_QUANTITY_MAX */

@@ -26,6 +26,10 @@ def pack(value):
     """MessagePack, as much of it as a batch needs."""
     if isinstance(value, list):
         return b"\xdc" + struct.pack(">H", len(value)) + b"".join(pack(v) for v in value)
+    if isinstance(value, dict):
+        return b"\xde" + struct.pack(">H", len(value)) + b"".join(pack(v) for pair in value.items() for v in pair)
+    if isinstance(value, str) and len(value) > 255:
+        return b"\xda" + struct.pack(">H", len(value)) + value.encode()
     if isinstance(value, str):
         return b"\xd9" + bytes([len(value)]) + value.encode()
     if isinstance(value, float):
@@ -67,9 +71,11 @@ class Bucket:
     def on_bucket(self, name, *args):
         return self.run(name, [STOCK, BUYERS, ORDERS], EPOCH, *args)
 
-    def batch(self, *items, deadline=FOREVER, epoch=EPOCH):
+    def batch(self, *items, deadline=FOREVER, epoch=EPOCH, carried=None):
+        """`carried`: {number of the item, from 1: text}"""
         flat = [part for item in items for part in item]
-        reply = self.run("purchase", [STOCK, BUYERS, ORDERS], epoch, deadline, pack(flat))
+        more = ["", pack(carried)] if carried is not None else []
+        reply = self.run("purchase", [STOCK, BUYERS, ORDERS], epoch, deadline, pack(flat), *more)
         return reply[:4], reply[4:]
 
     def buy(self, user, digest="", quantity=1):
