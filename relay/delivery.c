@@ -322,7 +322,8 @@ static enum state sink_lost(struct relay_delivery *delivery, uint64_t started_ns
         fg_log(FG_LOG_ERROR, "sink_away", FG_STRING_FIELD("sink", delivery->settings.sink->id),
                FG_STRING_FIELD("reason", delivery->error.text));
     delivery->must_prove_sink |= delivery->sink != NULL;
-    delivery->calls->close(&delivery->sink);
+    if (!delivery->calls->stays_open)
+        delivery->calls->close(&delivery->sink);
     forget_batch(delivery);
     expect_pending(delivery);
     count_failure(delivery, RELAY_FAILURE_SINK);
@@ -547,7 +548,8 @@ static enum state step_opening(struct relay_delivery *delivery)
     }
     if (most_allowed(delivery, now_ns) == 0)
         return rest_for_breaker(delivery, now_ns, now_ns + BACKLOG_MS * FG_MS_IN_NS, OPENING);
-    if (delivery->calls->open(delivery->settings.sink, &delivery->sink, &delivery->error) != FG_OK)
+    if (delivery->sink == NULL &&
+        delivery->calls->open(delivery->settings.sink, &delivery->sink, &delivery->error) != FG_OK)
         return sink_lost(delivery, now_ns);
     if (!delivery->must_prove_sink)
         tell_sink_up(delivery);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct relay_sink_calls *const relay_sinks[] = { &relay_sink_sqlite, NULL };
-const char *const relay_sink_types[] = { "sqlite", NULL };
+const struct relay_sink_calls *const relay_sinks[] = { &relay_sink_sqlite, &relay_sink_http, NULL };
+const char *const relay_sink_types[] = { "sqlite", "http", NULL };
 
 bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,
                            size_t index)

@@ -143,6 +143,8 @@ struct relay_sink_calls {
                              struct fg_error *error);
     void (*rollback)(struct relay_sink *sink);
     void (*close)(struct relay_sink **sink); /* nulls it; harmless on NULL */
+    /* After FG_UNREACHABLE the loop does not close it and open it again, but begins the next batch. */
+    bool stays_open;
     /* After FG_UNREACHABLE: the other side asked not to be tried again before so much time. NULL: never asks. */
     uint64_t (*retry_after_ns)(const struct relay_sink *sink);
 
@@ -175,6 +177,7 @@ extern const struct relay_sink_calls *const relay_sinks[];
 extern const char *const relay_sink_types[];
 
 extern const struct relay_sink_calls relay_sink_sqlite;
+extern const struct relay_sink_calls relay_sink_http;
 
 /* Everything: the bounds of a reader that wants all. */
 #define RELAY_BEFORE_ALL ((struct fg_ledger_entry){ 0, 0 })
