@@ -10,6 +10,7 @@
 #ifndef FLASHGATE_CRYPTO_SEAL_H
 #define FLASHGATE_CRYPTO_SEAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,12 @@
 enum {
     FG_KEY_ID_BYTES = 32, /* 1-32 of A-Z a-z 0-9 . _ - */
     FG_KEYS_MAX = 16,
+    FG_SEAL_PLAIN_BYTES = 4096,   /* no more can be sealed at once */
     FG_SEAL_OVERHEAD_BYTES = 160, /* sealed JSON of n bytes is at most this + (n + 2) / 3 * 4 */
 };
+
+/* The library and its version, to be told at start; one thread. *is_supported_r false: a branch at its end of life. */
+const char *fg_crypto_library(bool *is_supported_r);
 
 struct fg_keyring;
 
@@ -33,7 +38,7 @@ enum fg_result fg_keyring_load(const char *folder, const char *sealing,
 void fg_keyring_free(struct fg_keyring **keyring);
 
 /* A worker's own state for sealing: cipher context and random numbers. Not shared between threads; the keyring must
- * outlive it and may be shared. */
+ * outlive it, may be shared, and has a key to seal with: asserted. */
 struct fg_sealer;
 enum fg_result fg_sealer_new(const struct fg_keyring *keyring, struct fg_sealer **sealer_r,
                              struct fg_error *error) FG_MUST_CHECK;
@@ -43,7 +48,8 @@ void fg_sealer_free(struct fg_sealer **sealer);
 struct fg_seal_place {
     struct fg_text sale, sku, user, section;
 };
-/* Appends the sealed JSON of `plain`. Neither allocates nor blocks. FG_EXHAUSTED: no room, or no random numbers. */
+/* Appends the sealed JSON of `plain`. Neither allocates nor blocks. FG_EXHAUSTED: no room for the most it may
+ * take, too long, or no random numbers. */
 enum fg_result fg_seal(struct fg_sealer *sealer, const struct fg_seal_place *place,
                        struct fg_text plain, struct fg_buffer *out) FG_MUST_CHECK;
 /* Appends the plain text of `sealed` JSON. FG_NOT_FOUND: no such key (named in the error); FG_INVALID: not sealed
