@@ -62,6 +62,8 @@ struct relay_backlog {
 struct relay_consumer *relay_consumer_new(const struct relay_options *options, const char *group,
                                           const char *owner);
 void relay_consumer_free(struct relay_consumer **consumer);
+/* It knows of those buckets only whose number % lanes is `lane`. Before the first refresh. */
+void relay_consumer_take_share(struct relay_consumer *consumer, uint64_t lane, uint64_t lanes);
 
 enum fg_result relay_consumer_connect(struct relay_consumer *consumer,
                                       struct fg_error *error) FG_MUST_CHECK;

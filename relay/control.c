@@ -79,11 +79,17 @@ static void answer(struct fg_http_request *request, int status, const char *type
     fg_http_end(request, body);
 }
 
+static bool is_delivery_ready(struct relay_delivery *delivery)
+{
+    struct relay_status_sums sums = relay_delivery_sums(delivery);
+    return relay_status_is_ready(&sums);
+}
+
 static bool is_ready(struct relay_control *control)
 {
     bool ready = !control->is_stopping && control->delivery_count > 0;
     for (size_t index = 0; ready && index < control->delivery_count; index++)
-        ready = relay_status_is_ready(relay_delivery_status(control->deliveries[index]));
+        ready = is_delivery_ready(control->deliveries[index]);
     relay_metrics_set_ready(control->metrics, ready);
     return ready;
 }
@@ -108,8 +114,10 @@ static void get_readyz(struct fg_http_request *request, const struct fg_route_ma
         return;
     }
     fg_buffer_add_string(&reason, control->is_stopping ? "not ready: stopping\n" : "not ready: ");
-    for (size_t index = 0; !control->is_stopping && index < control->delivery_count; index++)
-        relay_status_add_reason(relay_delivery_status(control->deliveries[index]), &reason);
+    for (size_t index = 0; !control->is_stopping && index < control->delivery_count; index++) {
+        struct relay_status_sums sums = relay_delivery_sums(control->deliveries[index]);
+        relay_status_add_reason(&sums, relay_delivery_sink_id(control->deliveries[index]), &reason);
+    }
     answer(request, 503, text_type,
            reason.overflowed ? FG_TEXT("not ready\n") : fg_buffer_text(&reason));
 }
@@ -119,6 +127,11 @@ static void get_metrics(struct fg_http_request *request, const struct fg_route_m
     struct relay_control *control = control_of(request);
     (void)match;
     (void)is_ready(control); /* brings its gauge up to date */
+    for (size_t index = 0; index < control->delivery_count; index++) {
+        struct relay_status_sums sums = relay_delivery_sums(control->deliveries[index]);
+        relay_metrics_tell_sink(control->metrics, index, &sums,
+                                relay_delivery_breaker(control->deliveries[index]));
+    }
     answer(request, 200, "text/plain; version=0.0.4; charset=utf-8",
            relay_metrics_page(control->metrics));
 }
@@ -127,9 +140,10 @@ static void write_status(void *context, struct fg_buffer *out)
 {
     struct relay_control *control = context;
     bool is_connected = control->delivery_count > 0;
-    for (size_t index = 0; index < control->delivery_count; index++)
-        is_connected &=
-            relay_status_is_redis_connected(relay_delivery_status(control->deliveries[index]));
+    for (size_t index = 0; index < control->delivery_count; index++) {
+        struct relay_status_sums sums = relay_delivery_sums(control->deliveries[index]);
+        is_connected &= sums.redis_connected == sums.lanes;
+    }
     fg_buffer_add_format(
         out,
         "{\"program\":\"flashgate-relay\",\"version\":\"%s\",\"pid\":%ld,\"uptime_s\":%" PRIu64
@@ -141,8 +155,7 @@ static void write_status(void *context, struct fg_buffer *out)
     for (size_t index = 0; index < control->delivery_count; index++) {
         if (index > 0)
             fg_buffer_add_byte(out, ',');
-        relay_status_add_json(relay_delivery_status(control->deliveries[index]), fg_clock_wall_ms(),
-                              out);
+        relay_delivery_add_json(control->deliveries[index], out);
     }
     fg_buffer_add_string(out, "]}\n");
 }
@@ -163,8 +176,9 @@ static void get_status(struct fg_http_request *request, const struct fg_route_ma
 
 static void add_breaker(struct fg_buffer *out, const struct relay_delivery *delivery)
 {
+    const struct fg_breaker_view *view = relay_delivery_breaker(delivery);
     fg_breaker_add_json(out, relay_delivery_breaker_id(delivery), relay_delivery_sink_id(delivery),
-                        relay_delivery_forced(delivery), relay_delivery_breaker(delivery),
+                        (enum fg_breaker_force)atomic_load(&view->force), view,
                         fg_clock_steady_ns());
 }
 
@@ -201,7 +215,7 @@ static bool is_off(const struct relay_delivery *delivery)
     return atomic_load(&relay_delivery_breaker(delivery)->mode) == FG_MODE_OFF;
 }
 
-/* Answered with all breakers, as they were just before the thread came to it. */
+/* Answered with all breakers. */
 static void force_breaker(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct relay_delivery *delivery = find_breaker(control_of(request), match->parameters[0]);

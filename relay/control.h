@@ -1,6 +1,6 @@
 /* control.h - the main thread: signals, the metrics listener and the admin socket, on one ring.
  *
- * It answers from the delivery threads' boards and never waits for Redis or a sink. */
+ * It answers from the lanes' boards and never waits for Redis or a sink. */
 #ifndef FLASHGATE_RELAY_CONTROL_H
 #define FLASHGATE_RELAY_CONTROL_H
 

@@ -94,8 +94,8 @@ static enum fg_result start_deliveries(struct relay *relay, struct fg_error *err
             .options = &relay->options,
             .sink = relay_options_sink(&relay->options, index),
             .owner = relay->owner,
-            .metrics = relay_metrics_sink_block(relay->metrics, index),
-            .metrics_value = (unsigned)index,
+            .metrics = relay->metrics,
+            .index = index,
             .finished = relay_control_wake,
             .context = relay->control,
         };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "flashgate/base/attributes.h"
-#include "flashgate/ratelimit/breaker.h"
+#include "flashgate/base/clock.h"
 
 enum {
     PAGE_BYTES = 16 << 10,
@@ -58,7 +58,7 @@ static const struct fg_metric families[RELAY_METRIC_COUNT] = {
                                "Age of the oldest ledger entry not yet acknowledged.", sink_label,
                                NULL },
     [RELAY_REDIS_UP] = { "flashgate_relay_redis_up", FG_GAUGE,
-                         "1 while this sink's thread is connected to Redis.", sink_label, NULL },
+                         "1 while this sink's threads are connected to Redis.", sink_label, NULL },
     [RELAY_SINK_UP] = { "flashgate_relay_sink_up", FG_GAUGE, "1 while the sink takes events.",
                         sink_label, NULL },
     [RELAY_BUCKETS] = { "flashgate_relay_buckets", FG_GAUGE, "Buckets in the catalogue.",
@@ -87,21 +87,29 @@ struct relay_metrics {
     const char *sink_ids[RELAY_SINKS_MAX + 1];
     size_t sink_count;
     struct fg_metrics_layout *layout;
-    struct fg_metrics_block *blocks[RELAY_SINKS_MAX + 1]; /* the last one in use: the control's */
+    struct fg_breaker_view told[RELAY_SINKS_MAX]; /* what is counted of the breakers already */
+    size_t first_lane[RELAY_SINKS_MAX];           /* of each sink, in `blocks` */
+    size_t block_count;
+    struct fg_metrics_block **blocks; /* the lanes'; the last one is the control's */
     size_t page_bytes;
     char *page;
 };
 
 static struct fg_metrics_block *control_block(struct relay_metrics *metrics)
 {
-    return metrics->blocks[metrics->sink_count];
+    return metrics->blocks[metrics->block_count - 1];
 }
 
 static void name_sinks(struct relay_metrics *metrics, const struct relay_options *options)
 {
     metrics->sink_count = options->sinks.count;
-    for (size_t index = 0; index < metrics->sink_count; index++)
-        metrics->sink_ids[index] = relay_options_sink(options, index)->id;
+    metrics->block_count = 1;
+    for (size_t index = 0; index < metrics->sink_count; index++) {
+        const struct relay_sink_settings *sink = relay_options_sink(options, index);
+        metrics->sink_ids[index] = sink->id;
+        metrics->first_lane[index] = metrics->block_count - 1;
+        metrics->block_count += sink->lanes;
+    }
     memcpy(metrics->families, families, sizeof families);
     for (size_t row = 0; row < RELAY_METRIC_COUNT; row++)
         if (metrics->families[row].label == sink_label)
@@ -117,8 +125,9 @@ struct relay_metrics *relay_metrics_new(const struct relay_options *options)
     metrics->layout = fg_metrics_layout_new(metrics->families, RELAY_METRIC_COUNT);
     metrics->page_bytes = PAGE_BYTES + PAGE_BYTES_A_SINK * metrics->sink_count;
     metrics->page = malloc(metrics->page_bytes);
-    bool complete = metrics->layout != NULL && metrics->page != NULL;
-    for (size_t index = 0; complete && index <= metrics->sink_count; index++) {
+    metrics->blocks = calloc(metrics->block_count, sizeof *metrics->blocks);
+    bool complete = metrics->layout != NULL && metrics->page != NULL && metrics->blocks != NULL;
+    for (size_t index = 0; complete && index < metrics->block_count; index++) {
         metrics->blocks[index] = fg_metrics_block_new(metrics->layout);
         complete = metrics->blocks[index] != NULL;
     }
@@ -135,22 +144,92 @@ void relay_metrics_free(struct relay_metrics **metrics_at)
     *metrics_at = NULL;
     if (metrics == NULL)
         return;
-    for (size_t index = 0; index <= metrics->sink_count; index++)
+    for (size_t index = 0; metrics->blocks != NULL && index < metrics->block_count; index++)
         fg_metrics_block_free(&metrics->blocks[index]);
+    free(metrics->blocks);
     fg_metrics_layout_free(&metrics->layout);
     free(metrics->page);
     free(metrics);
 }
 
-unsigned relay_metrics_pair(enum relay_metric metric, unsigned sink, unsigned second)
-{
-    return fg_metrics_pair(&families[metric], sink, second);
-}
-
-struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index)
+struct fg_metrics_block *relay_metrics_lane_block(struct relay_metrics *metrics, size_t index,
+                                                  size_t lane)
 {
     assert(index < metrics->sink_count);
-    return metrics->blocks[index];
+    return metrics->blocks[metrics->first_lane[index] + lane];
+}
+
+/* --- how a sink is ---------------------------------------------------------------------------------- */
+
+static uint64_t shown(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* The breaker counts for itself; the page gets what came since the last one. */
+static void count_more(struct relay_metrics *metrics, enum relay_metric metric, unsigned cell,
+                       const _Atomic uint64_t *now, _Atomic uint64_t *told)
+{
+    uint64_t count = shown(now);
+    fg_metrics_add(control_block(metrics), metric, cell, count - shown(told));
+    atomic_store_explicit(told, count, memory_order_relaxed);
+}
+
+static void tell_breaker(struct relay_metrics *metrics, size_t index,
+                         const struct fg_breaker_view *now)
+{
+    struct fg_breaker_view *told = &metrics->told[index];
+    const struct {
+        const _Atomic uint64_t *now;
+        _Atomic uint64_t *told;
+    } calls[RELAY_BREAKER_CALL_COUNT] = {
+        [RELAY_BREAKER_GOOD] = { &now->good, &told->good },
+        [RELAY_BREAKER_ERROR] = { &now->error, &told->error },
+        [RELAY_BREAKER_SLOW] = { &now->slow, &told->slow },
+        [RELAY_BREAKER_REFUSED] = { &now->refused, &told->refused },
+        [RELAY_BREAKER_WOULD_REFUSE] = { &now->would_refuse, &told->would_refuse },
+    };
+    unsigned sink = (unsigned)index;
+    for (unsigned call = 0; call < RELAY_BREAKER_CALL_COUNT; call++)
+        count_more(metrics, RELAY_BREAKER_CALLS,
+                   fg_metrics_pair(&families[RELAY_BREAKER_CALLS], sink, call), calls[call].now,
+                   calls[call].told);
+    for (unsigned state = 0; state < FG_BREAKER_STATES; state++) {
+        count_more(metrics, RELAY_BREAKER_TRANSITIONS,
+                   fg_metrics_pair(&families[RELAY_BREAKER_TRANSITIONS], sink, state),
+                   &now->entered[state], &told->entered[state]);
+        fg_metrics_set(control_block(metrics), RELAY_BREAKER_STATE,
+                       fg_metrics_pair(&families[RELAY_BREAKER_STATE], sink, state),
+                       shown(&now->state) == state);
+    }
+}
+
+static int64_t age_s(int64_t since_ms)
+{
+    int64_t age_ms = since_ms == 0 ? 0 : fg_clock_wall_ms() - since_ms;
+    return age_ms < 0 ? 0 : age_ms / 1000;
+}
+
+void relay_metrics_tell_sink(struct relay_metrics *metrics, size_t index,
+                             const struct relay_status_sums *sums,
+                             const struct fg_breaker_view *breaker)
+{
+    const struct {
+        enum relay_metric metric;
+        int64_t value;
+    } gauges[] = {
+        { RELAY_BACKLOG, (int64_t)sums->backlog.events },
+        { RELAY_BACKLOG_OLDEST, age_s(sums->backlog.oldest_ms) },
+        { RELAY_REDIS_UP, sums->redis_connected == sums->lanes },
+        { RELAY_SINK_UP, sums->sink_open == sums->lanes },
+        { RELAY_BUCKETS, (int64_t)sums->buckets },
+        { RELAY_BUCKETS_STOPPED, (int64_t)sums->buckets_stopped },
+        { RELAY_LEASES_HELD, (int64_t)sums->leases_held },
+    };
+    for (size_t row = 0; row < FG_COUNT_OF(gauges); row++)
+        fg_metrics_set(control_block(metrics), gauges[row].metric, (unsigned)index,
+                       gauges[row].value);
+    tell_breaker(metrics, index, breaker);
 }
 
 void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready)
@@ -161,7 +240,7 @@ void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready)
 struct fg_text relay_metrics_page(struct relay_metrics *metrics)
 {
     struct fg_buffer page = fg_buffer_over(metrics->page, metrics->page_bytes);
-    fg_metrics_render(metrics->layout, metrics->blocks, metrics->sink_count + 1, &page);
+    fg_metrics_render(metrics->layout, metrics->blocks, metrics->block_count, &page);
     assert(!page.overflowed);
     return fg_buffer_text(&page);
 }

@@ -1,5 +1,6 @@
-/* relay_metrics.h - the relay's metrics. A block for each delivery thread and one for the control thread;
- * the sinks' ids are the label values, so the table is completed when the config is known. */
+/* relay_metrics.h - the relay's metrics. A block for each lane, which counts what it does there, and one for the
+ * control thread, which fills in everything that is a state when it is asked for the page. The sinks' ids are the
+ * label values, so the table is completed when the config is known. */
 #ifndef FLASHGATE_RELAY_METRICS_H
 #define FLASHGATE_RELAY_METRICS_H
 
@@ -8,7 +9,9 @@
 
 #include "flashgate/base/buffer.h"
 #include "flashgate/base/metrics.h"
+#include "flashgate/ratelimit/breaker.h"
 #include "relay_options.h"
+#include "status.h"
 
 enum relay_metric {
     RELAY_BUILD_INFO,
@@ -53,10 +56,13 @@ struct relay_metrics;
 /* NULL without memory. `options` must outlive it. */
 struct relay_metrics *relay_metrics_new(const struct relay_options *options);
 void relay_metrics_free(struct relay_metrics **metrics);
-/* The cell of a family with two labels, the first of which is the sink. */
-unsigned relay_metrics_pair(enum relay_metric metric, unsigned sink, unsigned second);
-/* The block that sink `index`'s thread writes; belongs to `metrics`. */
-struct fg_metrics_block *relay_metrics_sink_block(struct relay_metrics *metrics, size_t index);
+/* The block that a lane of sink `index` writes; belongs to `metrics`. */
+struct fg_metrics_block *relay_metrics_lane_block(struct relay_metrics *metrics, size_t index,
+                                                  size_t lane);
+/* How sink `index` is. Control thread. */
+void relay_metrics_tell_sink(struct relay_metrics *metrics, size_t index,
+                             const struct relay_status_sums *sums,
+                             const struct fg_breaker_view *breaker);
 void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready); /* control thread */
 /* The page; a view into memory of `metrics` that the next call overwrites. Control thread. */
 struct fg_text relay_metrics_page(struct relay_metrics *metrics);

@@ -1,5 +1,5 @@
-/* status.c - see status.h. The delivery thread touches the board a few times a batch, people a few times
- * a minute: one lock a sink is all it needs. */
+/* status.c - see status.h. A lane touches its board a few times a batch, people a few times a minute: one lock
+ * a board is all it needs. */
 #include "status.h"
 
 #include <assert.h>
@@ -15,12 +15,10 @@ static void copy_text(char *to, size_t bytes, const char *from)
     to[length] = '\0';
 }
 
-void relay_status_init(struct relay_status *status, const char *id, const char *type)
+void relay_status_init(struct relay_status *status)
 {
     memset(status, 0, sizeof *status);
     pthread_mutex_init(&status->lock, NULL);
-    status->id = id;
-    status->type = type;
 }
 
 void relay_status_close(struct relay_status *status)
@@ -140,46 +138,37 @@ void relay_status_add_batch(struct relay_status *status, size_t index, uint64_t 
 
 /* --- reading ---------------------------------------------------------------------------------------- */
 
-static bool is_ready(const struct relay_status *status)
+static void add_backlog(struct relay_backlog *sum, const struct relay_backlog *one)
 {
-    return status->redis_connected && status->sink_open && status->catalogue_read &&
-           status->buckets_stopped == 0;
+    sum->events += one->events;
+    if (one->oldest_ms != 0 && (sum->oldest_ms == 0 || one->oldest_ms < sum->oldest_ms))
+        sum->oldest_ms = one->oldest_ms;
 }
 
-bool relay_status_is_ready(struct relay_status *status)
+void relay_status_add(struct relay_status *status, struct relay_status_sums *sums)
 {
     pthread_mutex_lock(&status->lock);
-    bool ready = is_ready(status);
-    pthread_mutex_unlock(&status->lock);
-    return ready;
-}
-
-bool relay_status_is_redis_connected(struct relay_status *status)
-{
-    pthread_mutex_lock(&status->lock);
-    bool connected = status->redis_connected;
-    pthread_mutex_unlock(&status->lock);
-    return connected;
-}
-
-static struct relay_backlog sum_backlog(const struct relay_status *status)
-{
-    struct relay_backlog sum = { 0, 0 };
+    sums->lanes++;
+    sums->redis_connected += status->redis_connected;
+    sums->sink_open += status->sink_open;
+    sums->catalogue_read += status->catalogue_read;
+    sums->delivered += status->delivered;
+    sums->batches += status->batches;
+    sums->buckets += status->bucket_count;
+    sums->buckets_stopped += status->buckets_stopped;
+    if (sums->problem[0] == '\0')
+        copy_text(sums->problem, sizeof sums->problem, status->problem);
     for (size_t index = 0; index < status->bucket_count; index++) {
-        const struct relay_backlog *one = &status->buckets[index].backlog;
-        sum.events += one->events;
-        if (one->oldest_ms != 0 && (sum.oldest_ms == 0 || one->oldest_ms < sum.oldest_ms))
-            sum.oldest_ms = one->oldest_ms;
+        add_backlog(&sums->backlog, &status->buckets[index].backlog);
+        sums->leases_held += status->buckets[index].token != 0;
     }
-    return sum;
+    pthread_mutex_unlock(&status->lock);
 }
 
-struct relay_backlog relay_status_backlog(struct relay_status *status)
+bool relay_status_is_ready(const struct relay_status_sums *sums)
 {
-    pthread_mutex_lock(&status->lock);
-    struct relay_backlog sum = sum_backlog(status);
-    pthread_mutex_unlock(&status->lock);
-    return sum;
+    return sums->redis_connected == sums->lanes && sums->sink_open == sums->lanes &&
+           sums->catalogue_read == sums->lanes && sums->buckets_stopped == 0;
 }
 
 static void add_member(struct fg_buffer *out, const char *name, const char *value)
@@ -204,45 +193,49 @@ static void add_bucket_json(const struct relay_bucket_status *bucket, struct fg_
     fg_buffer_add_byte(out, '}');
 }
 
-void relay_status_add_json(struct relay_status *status, int64_t now_ms, struct fg_buffer *out)
+void relay_status_add_json(const struct relay_status_sums *sums, const char *id, const char *type,
+                           int64_t now_ms, struct fg_buffer *out)
 {
-    pthread_mutex_lock(&status->lock);
-    struct relay_backlog backlog = sum_backlog(status);
-    int64_t age_ms = backlog.oldest_ms == 0 ? 0 : now_ms - backlog.oldest_ms;
+    int64_t age_ms = sums->backlog.oldest_ms == 0 ? 0 : now_ms - sums->backlog.oldest_ms;
     fg_buffer_add_string(out, "{\"id\":");
-    fg_buffer_add_json_string(out, fg_text_of(status->id));
-    add_member(out, "type", status->type);
+    fg_buffer_add_json_string(out, fg_text_of(id));
+    add_member(out, "type", type);
     fg_buffer_add_format(out,
-                         ",\"ready\":%s,\"redis_connected\":%s,\"sink_open\":%s"
+                         ",\"ready\":%s,\"redis_connected\":%s,\"sink_open\":%s,\"lanes\":%zu"
                          ",\"delivered\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"backlog\":%" PRIu64
                          ",\"oldest_age_s\":%" PRId64,
-                         is_ready(status) ? "true" : "false",
-                         status->redis_connected ? "true" : "false",
-                         status->sink_open ? "true" : "false", status->delivered, status->batches,
-                         backlog.events, age_ms < 0 ? 0 : age_ms / 1000);
-    add_member(out, "problem", status->problem);
+                         relay_status_is_ready(sums) ? "true" : "false",
+                         sums->redis_connected == sums->lanes ? "true" : "false",
+                         sums->sink_open == sums->lanes ? "true" : "false", sums->lanes,
+                         sums->delivered, sums->batches, sums->backlog.events,
+                         age_ms < 0 ? 0 : age_ms / 1000);
+    add_member(out, "problem", sums->problem);
     fg_buffer_add_string(out, ",\"buckets\":[");
+}
+
+void relay_status_add_buckets(struct relay_status *status, bool *is_first, struct fg_buffer *out)
+{
+    pthread_mutex_lock(&status->lock);
     for (size_t index = 0; index < status->bucket_count; index++) {
-        if (index > 0)
+        if (!*is_first)
             fg_buffer_add_byte(out, ',');
+        *is_first = false;
         add_bucket_json(&status->buckets[index], out);
     }
-    fg_buffer_add_string(out, "]}");
     pthread_mutex_unlock(&status->lock);
 }
 
-void relay_status_add_reason(struct relay_status *status, struct fg_buffer *out)
+void relay_status_add_reason(const struct relay_status_sums *sums, const char *id,
+                             struct fg_buffer *out)
 {
-    pthread_mutex_lock(&status->lock);
-    if (!is_ready(status)) {
-        fg_buffer_add_format(out, "sink %s: ", status->id);
-        if (status->buckets_stopped > 0)
-            fg_buffer_add_format(out, "%zu buckets are stopped; ", status->buckets_stopped);
-        if (status->problem[0] != '\0')
-            fg_buffer_add_string(out, status->problem);
-        else if (status->buckets_stopped == 0)
-            fg_buffer_add_string(out, "starting");
-        fg_buffer_add_byte(out, '\n');
-    }
-    pthread_mutex_unlock(&status->lock);
+    if (relay_status_is_ready(sums))
+        return;
+    fg_buffer_add_format(out, "sink %s: ", id);
+    if (sums->buckets_stopped > 0)
+        fg_buffer_add_format(out, "%zu buckets are stopped; ", sums->buckets_stopped);
+    if (sums->problem[0] != '\0')
+        fg_buffer_add_string(out, sums->problem);
+    else if (sums->buckets_stopped == 0)
+        fg_buffer_add_string(out, "starting");
+    fg_buffer_add_byte(out, '\n');
 }

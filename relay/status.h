@@ -1,5 +1,5 @@
-/* status.h - what one delivery thread tells the rest of the program: a board it writes on and the control
- * thread reads, behind one lock that is held for copying only. */
+/* status.h - what one lane tells the rest of the program: a board it writes on and the control thread reads, behind
+ * one lock that is held for copying only. People see sinks: the sum over their lanes. */
 #ifndef FLASHGATE_RELAY_STATUS_H
 #define FLASHGATE_RELAY_STATUS_H
 
@@ -27,7 +27,6 @@ struct relay_bucket_status {
 
 struct relay_status {
     pthread_mutex_t lock; /* for all below */
-    const char *id, *type;
     bool redis_connected, sink_open, catalogue_read;
     char problem[RELAY_PROBLEM_BYTES]; /* the last thing that went wrong; "" while all is well */
     uint64_t delivered, batches;
@@ -36,10 +35,10 @@ struct relay_status {
     size_t buckets_stopped;
 };
 
-void relay_status_init(struct relay_status *status, const char *id, const char *type);
+void relay_status_init(struct relay_status *status);
 void relay_status_close(struct relay_status *status);
 
-/* --- the delivery thread's half --------------------------------------------------------------------- */
+/* --- the lane's half --------------------------------------------------------------------- */
 void relay_status_set_redis(struct relay_status *status, bool is_connected, const char *problem);
 void relay_status_set_sink(struct relay_status *status, bool is_open, const char *problem);
 /* The catalogue was read. Makes room for buckets that are new; false without memory. */
@@ -56,12 +55,26 @@ void relay_status_add_batch(struct relay_status *status, size_t index, uint64_t 
                             const char *last_event);
 
 /* --- any thread's half ------------------------------------------------------------------------------ */
-bool relay_status_is_ready(struct relay_status *status);
-bool relay_status_is_redis_connected(struct relay_status *status);
-struct relay_backlog relay_status_backlog(struct relay_status *status);
-/* Appends {"id":…,"type":…,…}, as it stands in the answer to /admin/v1/status. */
-void relay_status_add_json(struct relay_status *status, int64_t now_ms, struct fg_buffer *out);
-/* Appends why it is not ready, as text; nothing when it is. */
-void relay_status_add_reason(struct relay_status *status, struct fg_buffer *out);
+
+/* Of some lanes together; all zero: of none yet. */
+struct relay_status_sums {
+    size_t lanes, redis_connected, sink_open,
+        catalogue_read;                /* lanes, and those of which it is so */
+    char problem[RELAY_PROBLEM_BYTES]; /* the first there is */
+    uint64_t delivered, batches;
+    struct relay_backlog backlog;
+    size_t buckets, buckets_stopped, leases_held;
+};
+
+void relay_status_add(struct relay_status *status, struct relay_status_sums *sums);
+bool relay_status_is_ready(const struct relay_status_sums *sums);
+/* Appends {"id":…,"type":…,…,"buckets":[ without its end, as it stands in the answer to /admin/v1/status… */
+void relay_status_add_json(const struct relay_status_sums *sums, const char *id, const char *type,
+                           int64_t now_ms, struct fg_buffer *out);
+/* …and the buckets of one lane, the first of all without a comma. */
+void relay_status_add_buckets(struct relay_status *status, bool *is_first, struct fg_buffer *out);
+/* Appends why a sink is not ready, as text; nothing when it is. */
+void relay_status_add_reason(const struct relay_status_sums *sums, const char *id,
+                             struct fg_buffer *out);
 
 #endif

@@ -1,0 +1,489 @@
+/* lane.c - the delivery loop, as a state machine: each state is a function that does one step and names
+ * the next state.
+ *
+ *            sink refused                     link refused
+ *     ┌────────────────────► resting ◄────────────────────────┐
+ *     │                      │  ▲  │ back to what was tried   │
+ *     ▼                      ▼  │  ▼                          ▼
+ *  opening ───────────► connecting ─────────────────────► choosing ◄──────────────┐
+ *     ▲                      ▲                      due:   │  ▲                   │
+ *     │                      │ link lost                   ▼  │ nothing, foreign  │
+ *     │                      └───────────────────────── reading                   │
+ *     │                                                    │ events               │
+ *     │ the disk said no, after a rest                     ▼        lease lost    │
+ *     └───────────────────────────────────────────────  writing ──────────────────┤
+ *                                                          │ committed            │
+ *                            link lost: connecting,        ▼                      │
+ *                            after a rest ◄──────── acknowledging ────────────────┘
+ *
+ *  breaker: while it is open, opening and choosing rest, and come back to themselves; half-open, what is read
+ *  is a share of a batch
+ *  stop: seen in opening, connecting, choosing and resting ──► releasing ──► stopped
+ *
+ * Invariant: an entry is acknowledged only between a commit that returned FG_OK and the next read. Wherever
+ * else the loop is left or the program dies, the entry is still pending in Redis and comes again; the sink
+ * knows it by its id. So forgetting a batch is always safe, and every failure is met by forgetting. */
+#include "lane.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "flashgate/base/clock.h"
+#include "flashgate/base/log.h"
+#include "flashgate/base/state.h"
+
+enum {
+    REST_LEAST_MS = 20,
+    REST_MOST_MS = 1000,
+    BLIND_REST_MS = 1000, /* while the sink is away: how often its backlog is looked at */
+    RELEASE_MS = 1000     /* for giving all leases back */
+};
+
+enum state {
+    OPENING,
+    CONNECTING,
+    CHOOSING,
+    READING,
+    WRITING,
+    ACKNOWLEDGING,
+    RESTING,
+    RELEASING,
+    STOPPED,
+    STATE_COUNT
+};
+
+#define TO(state) FG_STATE_BIT(state)
+
+static const struct fg_state states[STATE_COUNT] = {
+    [OPENING] = { "opening", TO(CONNECTING) | TO(CHOOSING) | TO(RESTING) | TO(RELEASING) },
+    [CONNECTING] = { "connecting", TO(CHOOSING) | TO(RESTING) | TO(RELEASING) },
+    [CHOOSING] = { "choosing", TO(READING) | TO(RESTING) | TO(RELEASING) },
+    [READING] = { "reading", TO(CHOOSING) | TO(WRITING) | TO(RESTING) },
+    [WRITING] = { "writing", TO(ACKNOWLEDGING) | TO(CHOOSING) | TO(RESTING) },
+    [ACKNOWLEDGING] = { "acknowledging", TO(CHOOSING) | TO(RESTING) },
+    [RESTING] = { "resting", TO(OPENING) | TO(CONNECTING) | TO(CHOOSING) | TO(RELEASING) },
+    [RELEASING] = { "releasing", TO(STOPPED) },
+    [STOPPED] = { "stopped", 0 },
+};
+
+/* --- small steps ------------------------------------------------------------------------------------ */
+
+static void count(struct relay_lane *lane, enum relay_metric metric, uint64_t n)
+{
+    fg_metrics_add(lane->settings.metrics, metric, lane->settings.metrics_value, n);
+}
+
+static bool is_stopping(struct relay_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    bool stopping = lane->is_stopping;
+    pthread_mutex_unlock(&lane->lock);
+    return stopping;
+}
+
+/* After a failure: try again later, each time a little later, until something worked. */
+static enum state rest_then(struct relay_lane *lane, uint64_t *rest_ns, enum state again)
+{
+    *rest_ns = *rest_ns == 0 ? REST_LEAST_MS * FG_MS_IN_NS : *rest_ns * 2;
+    if (*rest_ns > REST_MOST_MS * FG_MS_IN_NS)
+        *rest_ns = REST_MOST_MS * FG_MS_IN_NS;
+    lane->rest_until_ns = fg_clock_steady_ns() + *rest_ns;
+    lane->after_rest = again;
+    return RESTING;
+}
+
+static void forget_batch(struct relay_lane *lane)
+{
+    lane->batch = (struct relay_batch){ .events = NULL };
+}
+
+/* Until the breaker lets something go, or there is something else to do. Being given back rouses. */
+static enum state rest_for_breaker(struct relay_lane *lane, uint64_t now_ns, uint64_t until_ns,
+                                   enum state again)
+{
+    uint64_t wait_ns = relay_sink_breaker_wait_ns(lane->settings.breaker, now_ns);
+    lane->rest_until_ns = until_ns < now_ns + wait_ns ? until_ns : now_ns + wait_ns;
+    lane->after_rest = again;
+    return RESTING;
+}
+
+/* --- what can be lost ------------------------------------------------------------------------------- */
+
+static enum state link_lost(struct relay_lane *lane)
+{
+    if (lane->link_rest_ns == 0)
+        fg_log(FG_LOG_WARN, "redis_away", FG_STRING_FIELD("sink", lane->settings.sink->id),
+               FG_STRING_FIELD("reason", lane->error.text));
+    relay_consumer_disconnect(lane->consumer);
+    forget_batch(lane);
+    for (size_t index = 0; index < lane->bucket_count; index++)
+        relay_lane_drop_lease(lane, index);
+    relay_lane_expect_pending(lane);
+    relay_lane_count_failure(lane, RELAY_FAILURE_REDIS);
+    relay_status_set_redis(&lane->status, false, lane->error.text);
+    return rest_then(lane, &lane->link_rest_ns, CONNECTING);
+}
+
+/* The sink is closed, so that the next attempt meets whatever is there then. */
+static enum state sink_lost(struct relay_lane *lane, uint64_t started_ns)
+{
+    relay_sink_breaker_tell(lane->settings.breaker, FG_CALL_ERROR, started_ns);
+    if (lane->sink_rest_ns == 0)
+        fg_log(FG_LOG_ERROR, "sink_away", FG_STRING_FIELD("sink", lane->settings.sink->id),
+               FG_STRING_FIELD("reason", lane->error.text));
+    lane->must_prove_sink |= lane->sink != NULL;
+    if (!lane->calls->stays_open)
+        lane->calls->close(&lane->sink);
+    forget_batch(lane);
+    relay_lane_expect_pending(lane);
+    relay_lane_count_failure(lane, RELAY_FAILURE_SINK);
+    relay_status_set_sink(&lane->status, false, lane->error.text);
+    return rest_then(lane, &lane->sink_rest_ns, OPENING);
+}
+
+static void tell_sink_up(struct relay_lane *lane)
+{
+    fg_log(FG_LOG_INFO, "sink_up", FG_STRING_FIELD("sink", lane->settings.sink->id),
+           FG_STRING_FIELD("type", lane->calls->type));
+    lane->must_prove_sink = false;
+    lane->sink_rest_ns = 0;
+    relay_status_set_sink(&lane->status, true, "");
+}
+
+static enum state lease_lost(struct relay_lane *lane)
+{
+    struct relay_bucket *bucket = relay_lane_bucket(lane);
+    fg_log(FG_LOG_WARN, "lease_lost", FG_STRING_FIELD("sink", lane->settings.sink->id),
+           FG_NUMBER_FIELD("bucket", bucket->origin.bucket),
+           FG_NUMBER_FIELD("token", bucket->token), FG_STRING_FIELD("reason", lane->error.text));
+    relay_lane_count_failure(lane, RELAY_FAILURE_LEASE_LOST);
+    forget_batch(lane);
+    relay_lane_drop_lease(lane, lane->schedule.current);
+    return CHOOSING;
+}
+
+/* --- the states ------------------------------------------------------------------------------------- */
+
+static enum state step_opening(struct relay_lane *lane)
+{
+    uint64_t now_ns = fg_clock_steady_ns();
+    if (is_stopping(lane))
+        return RELEASING;
+    /* While the sink is away its backlog grows, and that is worth seeing. */
+    if (relay_lane_measure_backlog(lane, now_ns) != FG_OK) {
+        link_lost(lane);
+        lane->after_rest = OPENING;
+        return RESTING;
+    }
+    if (relay_sink_breaker_most(lane->settings.breaker, now_ns) == 0)
+        return rest_for_breaker(lane, now_ns, now_ns + BLIND_REST_MS * FG_MS_IN_NS, OPENING);
+    if (lane->sink == NULL &&
+        lane->calls->open(lane->settings.sink, &lane->sink, &lane->error) != FG_OK)
+        return sink_lost(lane, now_ns);
+    if (!lane->must_prove_sink)
+        tell_sink_up(lane);
+    return relay_consumer_is_connected(lane->consumer) ? CHOOSING : CONNECTING;
+}
+
+static enum state step_connecting(struct relay_lane *lane)
+{
+    if (is_stopping(lane))
+        return RELEASING;
+    if (relay_consumer_connect(lane->consumer, &lane->error) != FG_OK)
+        return link_lost(lane);
+    fg_log(FG_LOG_INFO, "redis_connected", FG_STRING_FIELD("sink", lane->settings.sink->id),
+           FG_STRING_FIELD("address", lane->settings.options->redis.address));
+    relay_status_set_redis(&lane->status, true, "");
+    lane->catalogue_due_ns = 0;
+    lane->backlog_due_ns = 0;
+    return CHOOSING;
+}
+
+static enum state step_choosing(struct relay_lane *lane)
+{
+    uint64_t now_ns = fg_clock_steady_ns();
+    if (is_stopping(lane))
+        return RELEASING;
+    enum fg_result result = relay_lane_refresh_catalogue(lane, now_ns);
+    if (result == FG_OK)
+        result = relay_lane_measure_backlog(lane, now_ns);
+    if (result != FG_OK)
+        return link_lost(lane);
+    uint64_t first_due_ns, until_ns = lane->catalogue_due_ns;
+    if (lane->backlog_due_ns < until_ns)
+        until_ns = lane->backlog_due_ns;
+    if (relay_schedule_next(&lane->schedule, now_ns, &first_due_ns)) {
+        lane->most = relay_sink_breaker_most(lane->settings.breaker, now_ns);
+        return lane->most > 0 ? READING : rest_for_breaker(lane, now_ns, until_ns, CHOOSING);
+    }
+    if (first_due_ns < until_ns)
+        until_ns = first_due_ns;
+    if (lane->must_prove_sink) /* nothing is left to be written that could prove it */
+        tell_sink_up(lane);
+    lane->rest_until_ns = until_ns;
+    lane->after_rest = CHOOSING;
+    return RESTING;
+}
+
+static void say_lease_won(struct relay_lane *lane, uint64_t token_before)
+{
+    const struct relay_bucket *bucket = relay_lane_bucket(lane);
+    relay_status_set_lease(&lane->status, lane->schedule.current, bucket);
+    if (bucket->token == token_before)
+        return;
+    if (bucket->token != 0)
+        fg_log(FG_LOG_INFO, "lease_won", FG_STRING_FIELD("sink", lane->settings.sink->id),
+               FG_NUMBER_FIELD("bucket", bucket->origin.bucket),
+               FG_NUMBER_FIELD("token", bucket->token));
+}
+
+/* What the read brought: a state to go to, and when to look at this bucket again. */
+static enum state take_batch(struct relay_lane *lane, enum relay_read_outcome outcome,
+                             uint64_t now_ns)
+{
+    struct relay_turn *turn = relay_schedule_turn(&lane->schedule);
+    if (outcome == RELAY_READ_EVENTS && lane->batch.count > 0)
+        return WRITING;
+    if (outcome == RELAY_READ_EVENTS) {
+        relay_lane_stop_bucket(lane, &lane->batch.breakage);
+        return CHOOSING;
+    }
+    relay_lane_start_bucket(lane);
+    turn->is_caught_up = outcome == RELAY_READ_NOTHING;
+    relay_schedule_look_later(&lane->schedule, now_ns);
+    return CHOOSING;
+}
+
+static enum state step_reading(struct relay_lane *lane)
+{
+    struct relay_bucket *bucket = relay_lane_bucket(lane);
+    enum relay_read_outcome outcome = RELAY_READ_NOTHING;
+    uint64_t token_before = bucket->token;
+    uint64_t now_ns = fg_clock_steady_ns();
+    enum fg_result result = relay_consumer_read(lane->consumer, bucket, lane->most, now_ns,
+                                                &outcome, &lane->batch, &lane->error);
+    if (relay_is_link_error(result))
+        return link_lost(lane);
+    lane->link_rest_ns = 0;
+    say_lease_won(lane, token_before);
+    if (result != FG_OK) {
+        relay_lane_stop_bucket(lane, &lane->error);
+        return CHOOSING;
+    }
+    return take_batch(lane, outcome, now_ns);
+}
+
+static enum fg_result apply_batch(struct relay_lane *lane)
+{
+    for (size_t index = 0; index < lane->batch.count; index++) {
+        enum fg_result result =
+            lane->calls->apply(lane->sink, &lane->batch.events[index], &lane->error);
+        if (result != FG_OK)
+            return result;
+    }
+    return FG_OK;
+}
+
+static enum fg_result write_batch(struct relay_lane *lane, uint64_t *new_events)
+{
+    const struct relay_bucket *bucket = relay_lane_bucket(lane);
+    const struct relay_batch_head head = {
+        .origin = bucket->origin,
+        .token = bucket->token,
+        .sale = fg_text_of(bucket->sale),
+        .sku = fg_text_of(bucket->sku),
+    };
+    enum fg_result result = lane->calls->begin(lane->sink, &head, &lane->error);
+    if (result != FG_OK)
+        return result;
+    result = apply_batch(lane);
+    if (result != FG_OK) {
+        lane->calls->rollback(lane->sink);
+        return result;
+    }
+    result = lane->calls->commit(lane->sink, lane->outcomes, &lane->error);
+    for (size_t index = 0; result == FG_OK && index < lane->batch.count; index++)
+        *new_events += lane->outcomes[index].kind == RELAY_OUTCOME_NEW;
+    return result;
+}
+
+static enum state step_writing(struct relay_lane *lane)
+{
+    uint64_t started_ns = fg_clock_steady_ns();
+    uint64_t new_events = 0;
+    enum fg_result result = write_batch(lane, &new_events);
+    if (result == FG_REFUSED)
+        return lease_lost(lane);
+    if (result != FG_OK)
+        return sink_lost(lane, started_ns);
+    relay_sink_breaker_tell(lane->settings.breaker, FG_CALL_GOOD, started_ns);
+    if (lane->must_prove_sink)
+        tell_sink_up(lane);
+    fg_metrics_observe(lane->settings.metrics, RELAY_COMMIT_SECONDS, lane->settings.metrics_value,
+                       fg_clock_steady_ns() - started_ns);
+    count(lane, RELAY_BATCHES, 1);
+    count(lane, RELAY_EVENTS_DELIVERED, new_events);
+    count(lane, RELAY_EVENTS_REPEATED, lane->batch.count - new_events);
+    relay_status_add_batch(&lane->status, lane->schedule.current, new_events,
+                           lane->batch.events[lane->batch.count - 1].id);
+    return ACKNOWLEDGING;
+}
+
+static enum state step_acknowledging(struct relay_lane *lane)
+{
+    enum fg_result result = relay_consumer_acknowledge(lane->consumer, relay_lane_bucket(lane),
+                                                       &lane->batch, &lane->error);
+    if (relay_is_link_error(result))
+        return link_lost(lane);
+    if (result == FG_REFUSED)
+        return lease_lost(lane);
+    if (result != FG_OK) {
+        relay_lane_stop_bucket(lane, &lane->error);
+    } else if (lane->batch.is_broken) {
+        relay_lane_stop_bucket(lane, &lane->batch.breakage);
+    } else {
+        relay_lane_start_bucket(lane);
+        relay_schedule_look_at_once(&lane->schedule);
+    }
+    relay_schedule_turn(&lane->schedule)->is_caught_up = false;
+    forget_batch(lane);
+    return CHOOSING;
+}
+
+static enum state step_resting(struct relay_lane *lane)
+{
+    const struct timespec until = {
+        .tv_sec = (time_t)(lane->rest_until_ns / FG_SECOND_IN_NS),
+        .tv_nsec = (long)(lane->rest_until_ns % FG_SECOND_IN_NS),
+    };
+    pthread_mutex_lock(&lane->lock);
+    while (!lane->is_stopping && !lane->is_roused &&
+           pthread_cond_timedwait(&lane->roused, &lane->lock, &until) == 0)
+        ;
+    bool stopping = lane->is_stopping;
+    lane->is_roused = false;
+    pthread_mutex_unlock(&lane->lock);
+    return stopping ? RELEASING : lane->after_rest;
+}
+
+static enum state step_releasing(struct relay_lane *lane)
+{
+    uint64_t end_ns = fg_clock_steady_ns() + RELEASE_MS * FG_MS_IN_NS;
+    size_t given_back = 0;
+    for (size_t index = 0; index < lane->bucket_count; index++) {
+        struct relay_bucket *bucket = &lane->buckets[index];
+        if (!relay_consumer_is_connected(lane->consumer) || fg_clock_steady_ns() > end_ns)
+            break; /* the others will run out */
+        if (bucket->token == 0)
+            continue;
+        enum fg_result result = relay_consumer_release(lane->consumer, bucket, &lane->error);
+        if (relay_is_link_error(result))
+            relay_consumer_disconnect(lane->consumer);
+        given_back += result == FG_OK;
+    }
+    fg_log(FG_LOG_INFO, "delivery_stopped", FG_STRING_FIELD("sink", lane->settings.sink->id),
+           FG_NUMBER_FIELD("leases_given_back", given_back));
+    return STOPPED;
+}
+
+static enum state (*const steps[STATE_COUNT])(struct relay_lane *) = {
+    [OPENING] = step_opening, [CONNECTING] = step_connecting, [CHOOSING] = step_choosing,
+    [READING] = step_reading, [WRITING] = step_writing,       [ACKNOWLEDGING] = step_acknowledging,
+    [RESTING] = step_resting, [RELEASING] = step_releasing,
+};
+
+/* --- the thread ------------------------------------------------------------------------------------- */
+
+static void *deliver(void *argument)
+{
+    struct relay_lane *lane = argument;
+    while (lane->state != STOPPED) {
+        enum state next = steps[lane->state](lane);
+        fg_state_move(states, &lane->state, (uint8_t)next);
+    }
+    lane->calls->close(&lane->sink);
+    relay_consumer_disconnect(lane->consumer);
+    atomic_store(&lane->is_finished, true);
+    lane->settings.finished(lane->settings.context);
+    return NULL;
+}
+
+/* Signals are the control thread's. */
+static int start_thread(struct relay_lane *lane)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&lane->thread, NULL, deliver, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure;
+}
+
+static void init_lock(struct relay_lane *lane)
+{
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&lane->roused, &steady);
+    pthread_condattr_destroy(&steady);
+    pthread_mutex_init(&lane->lock, NULL);
+}
+
+static void free_memory(struct relay_lane *lane)
+{
+    relay_consumer_free(&lane->consumer);
+    relay_status_close(&lane->status);
+    relay_schedule_free(&lane->schedule);
+    pthread_cond_destroy(&lane->roused);
+    pthread_mutex_destroy(&lane->lock);
+    free(lane->buckets);
+    free(lane->outcomes);
+    memset(lane, 0, sizeof *lane);
+}
+
+enum fg_result relay_lane_start(struct relay_lane *lane, const struct relay_lane_settings *settings,
+                                struct fg_error *error)
+{
+    memset(lane, 0, sizeof *lane);
+    lane->settings = *settings;
+    lane->calls = relay_sinks[settings->sink->type];
+    relay_status_init(&lane->status);
+    relay_schedule_init(&lane->schedule, settings->options);
+    init_lock(lane);
+    lane->state = OPENING;
+    lane->consumer = relay_consumer_new(settings->options, settings->sink->id, settings->owner);
+    if (lane->consumer != NULL)
+        relay_consumer_take_share(lane->consumer, settings->number, settings->sink->lanes);
+    lane->outcomes = calloc(settings->options->batch, sizeof *lane->outcomes);
+    if (lane->consumer == NULL || lane->outcomes == NULL || start_thread(lane) != 0) {
+        free_memory(lane);
+        return fg_error_set(error, FG_EXHAUSTED, "no thread or memory for the sink %s",
+                            settings->sink->id);
+    }
+    return FG_OK;
+}
+
+void relay_lane_stop(struct relay_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->is_stopping = true;
+    pthread_cond_signal(&lane->roused);
+    pthread_mutex_unlock(&lane->lock);
+}
+
+void relay_lane_rouse(struct relay_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->is_roused = true;
+    pthread_cond_signal(&lane->roused);
+    pthread_mutex_unlock(&lane->lock);
+}
+
+void relay_lane_close(struct relay_lane *lane)
+{
+    pthread_join(lane->thread, NULL);
+    free_memory(lane);
+}
