@@ -220,13 +220,12 @@ static bool read_sku(struct background *background, uint32_t at, const char *sal
     struct fg_error error;
     enum fg_result result = fg_stock_read(background->redis, sku, &books, &error);
     if (result == FG_OK) {
+        *backlog = books.backlog;
         keep_row(background, at, sale, sku->sku, &books);
         if (sku->terms.bucket < BOARD_BUCKETS)
             atomic_store_explicit(&background->gateway->board[sku->terms.bucket],
                                   (int64_t)books.free_units, memory_order_relaxed);
     }
-    if (result == FG_OK || result == FG_REFUSED)
-        result = fg_backlog_read(background->redis, sku, backlog, &error);
     if (result == FG_REFUSED)
         *backlog = (struct fg_backlog){ .events = 0 };
     return result == FG_OK || result == FG_REFUSED;

@@ -13,7 +13,7 @@ enum {
     ENTRIES_LEAST = 100000
 };
 
-static const char *const state_texts[] = { "open", "paused", "ended", "frozen" };
+static const char *const state_texts[] = { "open", "paused", "ended", "frozen", "archived" };
 
 const char *fg_sale_state_text(enum fg_sale_state state)
 {

@@ -4,26 +4,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bucket-state.h"
 #include "catalogue-private.h"
+
+enum fg_result bucket_state_set(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                                enum fg_sale_state to, const char *reason,
+                                struct fg_ledger_entry *last, struct fg_error *error)
+{
+    const char *argv[] = { sku->terms.epoch, fg_sale_state_text(to), reason };
+    struct fg_ledger_entry ignored;
+    redisReply *reply;
+    enum fg_result result = fg_redis_script(redis, FG_SCRIPT_STATE, sku->terms.bucket, &reply,
+                                            error, FG_COUNT_OF(argv), argv);
+    if (result != FG_OK)
+        return fg_error_prefix(error, "SKU %s", sku->sku);
+    bool is_good =
+        reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+        reply->element[2]->type == REDIS_REPLY_STRING &&
+        fg_ledger_entry_parse(fg_text_of(reply->element[2]->str), last != NULL ? last : &ignored);
+    freeReplyObject(reply);
+    return is_good ? FG_OK
+                   : fg_error_set(error, FG_REFUSED, "SKU %s: the books cannot be read", sku->sku);
+}
+
+/* A frozen SKU stays frozen, an archived one is behind its end, and neither may keep the others from moving. */
+static bool may_stay(enum fg_sale_state is, enum fg_sale_state to)
+{
+    return is == FG_SALE_FROZEN || (is == FG_SALE_ARCHIVED && to == FG_SALE_ENDED);
+}
 
 static enum fg_result move_bucket(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                   enum fg_sale_state to, struct fg_error *error)
 {
-    const char *argv[] = { sku->terms.epoch, fg_sale_state_text(to) };
-    struct fg_error reason = { .result = FG_OK };
     struct fg_stock_books books;
-    redisReply *reply;
-    enum fg_result result = fg_redis_script(redis, FG_SCRIPT_STATE, sku->terms.bucket, &reply,
-                                            &reason, FG_COUNT_OF(argv), argv);
-    if (result == FG_OK) {
-        freeReplyObject(reply);
-        return FG_OK;
-    }
-    /* A frozen SKU stays frozen and must not keep the others from moving. */
+    enum fg_result result = bucket_state_set(redis, sku, to, "", NULL, error);
     if (result == FG_REFUSED && fg_stock_read(redis, sku, &books, NULL) == FG_OK &&
-        books.state == FG_SALE_FROZEN)
+        may_stay(books.state, to))
         return FG_OK;
-    return fg_error_set(error, result, "SKU %s: %s", sku->sku, reason.text);
+    return result;
 }
 
 static enum fg_result move(struct fg_redis *redis, struct fg_catalogue_sale *sale, const char *text,

@@ -10,17 +10,19 @@
 #include "flashgate/inventory/names.h"
 #include "redis-private.h"
 
-#include "backlog_script.h"
 #include "books_script.h"
 #include "catalogue_swap_script.h"
 #include "common_script.h"
 #include "configure_script.h"
 #include "create_script.h"
+#include "expire_script.h"
 #include "order_script.h"
 #include "purchase_script.h"
 #include "relay_ack_script.h"
 #include "relay_read_script.h"
 #include "relay_release_script.h"
+#include "resolve_script.h"
+#include "retire_script.h"
 #include "roster_beat_script.h"
 #include "settle_script.h"
 #include "state_script.h"
@@ -28,10 +30,14 @@
 
 enum keys {
     KEYS_BUCKET,    /* stock, buyers, orders */
-    KEYS_LEDGER,    /* orders */
+    KEYS_WHOLE,     /* all of a bucket's: stock, buyers, orders, relay, dead */
     KEYS_RELAY,     /* orders, relay */
     KEYS_CATALOGUE, /* fg:sales */
     KEYS_ROSTER,    /* fg:gateways */
+};
+
+enum {
+    KEYS_MAX = 5 /* of one script */
 };
 
 static const struct {
@@ -51,17 +57,19 @@ static const struct {
     [FG_SCRIPT_RELAY_ACK] = { "relay_ack", relay_ack_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_RELEASE] = { "relay_release", relay_release_script, KEYS_RELAY, false },
     [FG_SCRIPT_ROSTER_BEAT] = { "roster_beat", roster_beat_script, KEYS_ROSTER, false },
-    [FG_SCRIPT_BACKLOG] = { "backlog", backlog_script, KEYS_LEDGER, false },
     [FG_SCRIPT_SETTLE] = { "settle", settle_script, KEYS_BUCKET, false },
+    [FG_SCRIPT_EXPIRE] = { "expire", expire_script, KEYS_BUCKET, false },
+    [FG_SCRIPT_RESOLVE] = { "resolve", resolve_script, KEYS_BUCKET, false },
+    [FG_SCRIPT_RETIRE] = { "retire", retire_script, KEYS_WHOLE, false },
 };
 
 static const struct {
     unsigned count;
-    const char *names[3]; /* of one bucket's keys; NULL: `whole` */
+    const char *names[KEYS_MAX]; /* of one bucket's keys; NULL: `whole` */
     const char *whole;
 } key_rows[] = {
     [KEYS_BUCKET] = { 3, { "stock", "buyers", "orders" } },
-    [KEYS_LEDGER] = { 1, { "orders" } },
+    [KEYS_WHOLE] = { 5, { "stock", "buyers", "orders", "relay", "dead" } },
     [KEYS_RELAY] = { 2, { "orders", "relay" } },
     [KEYS_CATALOGUE] = { 1, { NULL }, "fg:sales" },
     [KEYS_ROSTER] = { 1, { NULL }, "fg:gateways" },
@@ -116,8 +124,7 @@ static enum fg_result load(struct fg_redis *redis, enum fg_script script, struct
 
 enum {
     ARGUMENTS_MAX = 4096, /* what a caller may give */
-    KEYS_MAX = 3,
-    COMMAND_WORDS = 3 /* EVALSHA digest keys */
+    COMMAND_WORDS = 3     /* EVALSHA digest keys */
 };
 
 /* REFUSED and FROZEN are for the program (FG_REFUSED); what follows is for the person. */
@@ -136,7 +143,7 @@ static int compose(const struct fg_redis *redis, enum fg_script script, uint32_t
                    const char *const *argv, char keys[KEYS_MAX][FG_REDIS_KEY_BYTES],
                    const char **words)
 {
-    static const char *const counts[] = { "0", "1", "2", "3" };
+    static const char *const counts[] = { "0", "1", "2", "3", "4", "5" };
     unsigned key_count = key_rows[scripts[script].keys].count;
     int count = 0;
     words[count++] = "EVALSHA";

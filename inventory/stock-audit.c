@@ -22,9 +22,8 @@ enum {
 struct audit {
     struct fg_redis *redis;
     const struct fg_catalogue_sku *sku;
-    struct stock_cut cut;
-    int64_t total, held, sold; /* of the ledger */
-    uint64_t entries, unreadable;
+    struct fg_ledger_entry last;
+    struct stock_sums sums;
     struct filter seen; /* a growing hash is scanned with repetitions */
 };
 
@@ -32,6 +31,7 @@ struct audit {
 
 struct event {
     struct fg_text name, order;
+    bool has_quantity;
     int64_t quantity;
 };
 
@@ -54,29 +54,45 @@ static bool decode_event(const redisReply *fields, struct event *event)
             event->name = value;
         else if (fg_text_equal(name, FG_TEXT("order")))
             event->order = value;
-        else if (fg_text_equal(name, FG_TEXT("quantity")) &&
-                 fg_text_decimal(value, FG_STOCK_MAX, &quantity) != FG_NUMBER_OK)
-            return false;
+        else if (fg_text_equal(name, FG_TEXT("quantity"))) {
+            if (fg_text_decimal(value, FG_STOCK_MAX, &quantity) != FG_NUMBER_OK)
+                return false;
+            event->has_quantity = true;
+        }
     }
     event->quantity = (int64_t)quantity;
     return event->name.length > 0;
 }
 
-static void add_event(struct audit *audit, const struct event *event)
+/* What becomes of the sums by one unit of each event there is; nothing else may stand in a ledger. */
+static const struct movement {
+    const char *event;
+    bool is_later; /* than its order's first event: it names the order */
+    int8_t total, held, sold;
+} movements[] = {
+    { "opened", false, 1, 0, 0 },    { "stock_added", false, 1, 0, 0 },
+    { "resolved", false, 1, 0, 0 },  { "held", false, 0, 1, 0 },
+    { "confirmed", false, 0, 0, 1 }, { "confirmed", true, 0, -1, 1 },
+    { "cancelled", true, 0, -1, 0 }, { "expired", true, 0, -1, 0 },
+    { "reclaimed", true, 0, 0, 1 }, /* its expiry had freed them */
+    { "paused", false, 0, 0, 0 },    { "resumed", false, 0, 0, 0 },
+    { "ended", false, 0, 0, 0 },     { "changed", false, 0, 0, 0 },
+    { "frozen", false, 0, 0, 0 },    { "archived", false, 0, 0, 0 },
+};
+
+static bool add_event(struct stock_sums *sums, const struct event *event)
 {
-    bool is_later = event->order.length > 0; /* than the order's first event */
-    if (fg_text_equal(event->name, FG_TEXT("opened")) ||
-        fg_text_equal(event->name, FG_TEXT("stock_added"))) {
-        audit->total += event->quantity;
-    } else if (fg_text_equal(event->name, FG_TEXT("held"))) {
-        audit->held += event->quantity;
-    } else if (fg_text_equal(event->name, FG_TEXT("confirmed"))) {
-        audit->sold += event->quantity;
-        audit->held -= is_later ? event->quantity : 0;
-    } else if (fg_text_equal(event->name, FG_TEXT("cancelled")) ||
-               fg_text_equal(event->name, FG_TEXT("expired"))) {
-        audit->held -= event->quantity;
+    bool is_later = event->order.length > 0;
+    for (size_t i = 0; i < FG_COUNT_OF(movements); i++) {
+        const struct movement *row = &movements[i];
+        if (row->is_later != is_later || !fg_text_equal(event->name, fg_text_of(row->event)))
+            continue;
+        sums->total += row->total * event->quantity;
+        sums->held += row->held * event->quantity;
+        sums->sold += row->sold * event->quantity;
+        return event->has_quantity || (row->total == 0 && row->held == 0 && row->sold == 0);
     }
+    return false;
 }
 
 /* Takes a page; *next becomes the id after its last entry. */
@@ -89,11 +105,9 @@ static bool add_page(struct audit *audit, const redisReply *page, struct fg_ledg
             !fg_ledger_entry_parse(text_of(entry->element[0]), next))
             return false;
         next->sequence++;
-        audit->entries++;
-        if (decode_event(entry->element[1], &event))
-            add_event(audit, &event);
-        else
-            audit->unreadable++;
+        audit->sums.entries++;
+        if (!decode_event(entry->element[1], &event) || !add_event(&audit->sums, &event))
+            audit->sums.unreadable++;
     }
     return true;
 }
@@ -110,7 +124,7 @@ static enum fg_result sum_ledger(struct audit *audit, struct fg_error *error)
     char key[FG_REDIS_KEY_BYTES], from[FG_ORDER_ID_BYTES + 1], to[FG_ORDER_ID_BYTES + 1];
     struct fg_ledger_entry next = { 0, 0 };
     fg_bucket_key(key, audit->sku->terms.bucket, "orders");
-    write_entry(to, audit->cut.last);
+    write_entry(to, audit->last);
     for (unsigned pages = 0; pages < PAGES_MAX; pages++) {
         redisReply *page;
         write_entry(from, next);
@@ -123,7 +137,7 @@ static enum fg_result sum_ledger(struct audit *audit, struct fg_error *error)
         freeReplyObject(page);
         if (!is_good)
             return fg_error_set(error, FG_REFUSED, "the ledger %s cannot be read", key);
-        if (is_last || fg_ledger_entry_compare(next, audit->cut.last) > 0)
+        if (is_last || fg_ledger_entry_compare(next, audit->last) > 0)
             return FG_OK;
     }
     return fg_error_set(error, FG_EXHAUSTED, "the ledger %s does not end", key);
@@ -143,16 +157,16 @@ static bool add_user(struct audit *audit, struct fg_text user, struct fg_text te
     if (audit->seen.count == seen_before)
         return true;
     if (!fg_records_parse(text, records, &count)) {
-        audit->unreadable++;
+        audit->sums.unreadable++;
         return true;
     }
     for (unsigned i = 0; i < count; i++) {
-        if (fg_ledger_entry_compare(records[i].entry, audit->cut.last) > 0)
+        if (fg_ledger_entry_compare(records[i].entry, audit->last) > 0)
             continue;
         if (records[i].state == FG_ORDER_HELD)
-            audit->cut.books.buyers_held += records[i].quantity;
+            audit->sums.buyers_held += records[i].quantity;
         else if (records[i].state == FG_ORDER_CONFIRMED)
-            audit->cut.books.buyers_sold += records[i].quantity;
+            audit->sums.buyers_sold += records[i].quantity;
     }
     return true;
 }
@@ -195,60 +209,89 @@ static enum fg_result sum_buyers(struct audit *audit, struct fg_error *error)
     return fg_error_set(error, FG_EXHAUSTED, "the buyers %s do not end", key);
 }
 
-/* --- the verdict -------------------------------------------------------------------------- */
-
-static void compare(const struct audit *audit, struct fg_buffer *out, const char *what,
-                    uint64_t counter, const char *other, int64_t sum)
+enum fg_result stock_sum(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                         struct fg_ledger_entry last, struct stock_sums *sums,
+                         struct fg_error *error)
 {
-    if ((int64_t)counter != sum)
-        fg_buffer_add_format(out, "SKU %s: the counter %s is %llu, the %s say %lld\n",
-                             audit->sku->sku, what, (unsigned long long)counter, other,
-                             (long long)sum);
+    struct audit audit = { .redis = redis, .sku = sku, .last = last };
+    filter_init(&audit.seen, 0, SIZE_MAX);
+    enum fg_result result = sum_ledger(&audit, error);
+    if (result == FG_OK)
+        result = sum_buyers(&audit, error);
+    filter_close(&audit.seen);
+    *sums = audit.sums;
+    return result;
 }
 
-static void report(const struct audit *audit, struct fg_buffer *out)
+/* --- the verdict -------------------------------------------------------------------------- */
+
+void stock_accepted(const struct stock_sums *sums, char text[ACCEPTED_BYTES])
 {
-    const struct fg_stock_books *books = &audit->cut.books;
-    const char *sku = audit->sku->sku;
+    snprintf(text, ACCEPTED_BYTES, "%lld %lld %llu", (long long)(sums->buyers_held - sums->held),
+             (long long)(sums->buyers_sold - sums->sold), (unsigned long long)sums->unreadable);
+}
+
+struct judged {
+    const char *sku;
+    const struct stock_cut *cut;
+    const struct stock_sums *sums;
+    struct fg_buffer *out;
+};
+
+static void compare(const struct judged *of, const char *what, uint64_t counter, const char *other,
+                    int64_t sum)
+{
+    if ((int64_t)counter != sum)
+        fg_buffer_add_format(of->out, "SKU %s: the counter %s is %llu, the %s say %lld\n", of->sku,
+                             what, (unsigned long long)counter, other, (long long)sum);
+}
+
+static void report(const struct judged *of)
+{
+    static const char ledger[] = "ledger's entries", records[] = "users' records";
+    const struct fg_stock_books *books = &of->cut->books;
+    const struct stock_sums *sums = of->sums;
+    char accepted[ACCEPTED_BYTES];
     if (books->total != books->free_units + books->held + books->sold)
-        fg_buffer_add_format(out, "SKU %s: total %llu is not free %llu + held %llu + sold %llu\n",
-                             sku, (unsigned long long)books->total,
-                             (unsigned long long)books->free_units, (unsigned long long)books->held,
-                             (unsigned long long)books->sold);
-    compare(audit, out, "total", books->total, "ledger's entries", audit->total);
-    compare(audit, out, "held", books->held, "ledger's entries", audit->held);
-    compare(audit, out, "sold", books->sold, "ledger's entries", audit->sold);
-    compare(audit, out, "held", books->held, "users' records", (int64_t)books->buyers_held);
-    compare(audit, out, "sold", books->sold, "users' records", (int64_t)books->buyers_sold);
-    if (audit->entries != audit->cut.entries)
-        fg_buffer_add_format(out, "SKU %s: the ledger has %llu entries, %llu could be read\n", sku,
-                             (unsigned long long)audit->cut.entries,
-                             (unsigned long long)audit->entries);
-    if (audit->unreadable > 0)
-        fg_buffer_add_format(out, "SKU %s: %llu ledger entries or records are malformed\n", sku,
-                             (unsigned long long)audit->unreadable);
+        fg_buffer_add_format(
+            of->out, "SKU %s: total %llu is not free %llu + held %llu + sold %llu\n", of->sku,
+            (unsigned long long)books->total, (unsigned long long)books->free_units,
+            (unsigned long long)books->held, (unsigned long long)books->sold);
+    compare(of, "total", books->total, ledger, sums->total);
+    compare(of, "held", books->held, ledger, sums->held);
+    compare(of, "sold", books->sold, ledger, sums->sold);
+    if (sums->entries != of->cut->entries)
+        fg_buffer_add_format(of->out, "SKU %s: the ledger has %llu entries, %llu could be read\n",
+                             of->sku, (unsigned long long)of->cut->entries,
+                             (unsigned long long)sums->entries);
+    stock_accepted(sums, accepted);
+    if (strcmp(accepted, of->cut->accepted) == 0)
+        return;
+    compare(of, "held", books->held, records, sums->buyers_held);
+    compare(of, "sold", books->sold, records, sums->buyers_sold);
+    if (sums->unreadable > 0)
+        fg_buffer_add_format(of->out, "SKU %s: %llu ledger entries or records are malformed\n",
+                             of->sku, (unsigned long long)sums->unreadable);
 }
 
 enum fg_result fg_stock_audit(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                               struct fg_stock_books *books, struct fg_buffer *differences,
                               struct fg_error *error)
 {
-    struct audit audit = { .redis = redis, .sku = sku };
-    enum fg_result result = stock_read_cut(redis, sku, &audit.cut, error);
-    if (result != FG_OK)
-        return result;
-    filter_init(&audit.seen, 0, SIZE_MAX);
-    result = sum_ledger(&audit, error);
+    struct stock_cut cut;
+    struct stock_sums sums;
+    enum fg_result result = stock_read_cut(redis, sku, &cut, error);
     if (result == FG_OK)
-        result = sum_buyers(&audit, error);
-    filter_close(&audit.seen);
+        result = stock_sum(redis, sku, cut.last, &sums, error);
     if (result != FG_OK)
         return result;
-    report(&audit, differences);
-    audit.cut.books.ledger_total = (uint64_t)audit.total;
-    audit.cut.books.ledger_held = (uint64_t)audit.held;
-    audit.cut.books.ledger_sold = (uint64_t)audit.sold;
-    audit.cut.books.audited = true;
-    *books = audit.cut.books;
+    report(&(struct judged){ sku->sku, &cut, &sums, differences });
+    *books = cut.books;
+    books->ledger_total = (uint64_t)sums.total;
+    books->ledger_held = (uint64_t)sums.held;
+    books->ledger_sold = (uint64_t)sums.sold;
+    books->buyers_held = (uint64_t)sums.buyers_held;
+    books->buyers_sold = (uint64_t)sums.buyers_sold;
+    books->audited = true;
     return FG_OK;
 }

@@ -9,7 +9,7 @@
 
 static bool read_state(const redisReply *text, enum fg_sale_state *state)
 {
-    for (int i = FG_SALE_OPEN; i <= FG_SALE_FROZEN; i++)
+    for (int i = FG_SALE_OPEN; i <= FG_SALE_ARCHIVED; i++)
         if (text->type == REDIS_REPLY_STRING &&
             strcmp(text->str, fg_sale_state_text((enum fg_sale_state)i)) == 0) {
             *state = (enum fg_sale_state)i;
@@ -18,7 +18,7 @@ static bool read_state(const redisReply *text, enum fg_sale_state *state)
     return false;
 }
 
-/* The reply of books.lua: now, total, free, held, sold, state, last entry, entries. */
+/* The reply of books.lua. */
 static bool decode_cut(const redisReply *reply, struct stock_cut *cut)
 {
     enum {
@@ -30,12 +30,16 @@ static bool decode_cut(const redisReply *reply, struct stock_cut *cut)
         STATE,
         LAST,
         ENTRIES,
+        ACCEPTED,
+        BACKLOG_EVENTS,
+        BACKLOG_OLDEST,
         FIELDS
     };
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != FIELDS)
         return false;
     for (size_t i = 0; i < FIELDS; i++)
-        if (i != STATE && i != LAST && reply->element[i]->type != REDIS_REPLY_INTEGER)
+        if (i != STATE && i != LAST && i != ACCEPTED &&
+            reply->element[i]->type != REDIS_REPLY_INTEGER)
             return false;
     const redisReply *last = reply->element[LAST];
     cut->books = (struct fg_stock_books){
@@ -44,7 +48,14 @@ static bool decode_cut(const redisReply *reply, struct stock_cut *cut)
         .held = (uint64_t)reply->element[HELD]->integer,
         .sold = (uint64_t)reply->element[SOLD]->integer,
     };
+    cut->books.backlog = (struct fg_backlog){
+        .events = (uint64_t)reply->element[BACKLOG_EVENTS]->integer,
+        .oldest_ms = reply->element[BACKLOG_OLDEST]->integer,
+    };
     cut->entries = (uint64_t)reply->element[ENTRIES]->integer;
+    snprintf(cut->accepted, sizeof cut->accepted, "%s",
+             reply->element[ACCEPTED]->type == REDIS_REPLY_STRING ? reply->element[ACCEPTED]->str
+                                                                  : "");
     return last->type == REDIS_REPLY_STRING &&
            fg_ledger_entry_parse((struct fg_text){ last->str, (size_t)last->len }, &cut->last) &&
            read_state(reply->element[STATE], &cut->books.state);

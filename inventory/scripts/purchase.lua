@@ -111,10 +111,10 @@ end
 -- A ledger without an entry that a gateway has seen in it was restored from an older copy: the units of the
 -- lost orders would be sold again. The bucket is frozen, for good and for every gateway.
 local seen = ARGV[4]
-if state and state ~= 'frozen' and seen and seen ~= '' then
+if state and state ~= 'frozen' and state ~= 'archived' and seen and seen ~= '' then
     local found = redis.pcall('XRANGE', orders_key, seen, seen)
     if found.err or not found[1] then
-        call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen')
+        call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', 'frozen', 'reason', 'the ledger lost ' .. seen)
         call('HSET', stock_key, 'state', 'frozen')
         state = 'frozen'
     end
@@ -122,6 +122,7 @@ end
 
 -- What is stored and what the calendar says become one state; `ended` is final, then the opening counts.
 local closed -- nil while open: the word that refuses a purchase
+if state == 'archived' then state = 'ended' end
 if state == 'open' or state == 'paused' or state == 'ended' then
     if state == 'ended' or (closes > 0 and now >= closes) then
         closed = 'ended'

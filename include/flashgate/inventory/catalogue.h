@@ -70,31 +70,30 @@ enum fg_result fg_sale_set_state(struct fg_redis *redis, const char *sale, enum 
                                  enum fg_sale_state *was_r, struct fg_error *error) FG_MUST_CHECK;
 const char *fg_sale_state_text(enum fg_sale_state state); /* "open" … */
 
+struct fg_backlog {
+    uint64_t events;   /* of the ledger, that the slowest consumer group has not acknowledged */
+    int64_t oldest_ms; /* when the oldest of them was written, by Redis's clock; 0: there is none */
+};
+
 struct fg_stock_books {                              /* one cut through one bucket */
     uint64_t total, free_units, held, sold;          /* the counters */
     uint64_t ledger_total, ledger_held, ledger_sold; /* the ledger, summed to the same entry */
     uint64_t buyers_held, buyers_sold;               /* the users' records */
+    struct fg_backlog backlog; /* without a consumer group all of the ledger waits */
     enum fg_sale_state state;
     bool audited; /* the ledger and the buyers were read too */
 };
 enum fg_result fg_stock_add(struct fg_redis *redis, const char *sale, const char *sku,
                             uint64_t units, struct fg_stock_books *after_r,
                             struct fg_error *error) FG_MUST_CHECK;
-/* Only the counters. FG_REFUSED: the bucket is closed (says why). */
+/* Only the counters and the backlog; cheap, however long the ledger is. FG_REFUSED: the bucket is closed (says
+ * why). */
 enum fg_result fg_stock_read(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                              struct fg_stock_books *books_r, struct fg_error *error) FG_MUST_CHECK;
 /* Counters, ledger and users' records of one cut; each difference is a line in `differences`. */
 enum fg_result fg_stock_audit(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                               struct fg_stock_books *books_r, struct fg_buffer *differences,
                               struct fg_error *error) FG_MUST_CHECK;
-
-struct fg_backlog {
-    uint64_t events;   /* of the ledger, that the slowest consumer group has not acknowledged */
-    int64_t oldest_ms; /* when the oldest of them was written, by Redis's clock; 0: there is none */
-};
-/* Cheap, however long the ledger is. Without a consumer group all of it waits. FG_REFUSED: it is missing. */
-enum fg_result fg_backlog_read(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
-                               struct fg_backlog *backlog_r, struct fg_error *error) FG_MUST_CHECK;
 
 struct fg_found_order {
     char user[FG_USER_BYTES + 1];

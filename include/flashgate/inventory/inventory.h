@@ -18,7 +18,8 @@ enum fg_sale_state {
     FG_SALE_OPEN,
     FG_SALE_PAUSED,
     FG_SALE_ENDED,
-    FG_SALE_FROZEN
+    FG_SALE_FROZEN,
+    FG_SALE_ARCHIVED, /* a bucket's only; for shoppers as ended */
 };
 
 struct fg_bucket_terms {

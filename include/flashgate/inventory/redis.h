@@ -68,13 +68,15 @@ enum fg_script {
     FG_SCRIPT_RELAY_ACK,
     FG_SCRIPT_RELAY_RELEASE,
     FG_SCRIPT_ROSTER_BEAT,
-    FG_SCRIPT_BACKLOG,
     FG_SCRIPT_SETTLE,
+    FG_SCRIPT_EXPIRE,
+    FG_SCRIPT_RESOLVE,
+    FG_SCRIPT_RETIRE,
     FG_SCRIPT_COUNT
 };
 const char *fg_script_name(enum fg_script script);
 const char *fg_script_text(enum fg_script script);
-/* Runs a script on one bucket: KEYS are what the script's row says (stock, buyers, orders, relay of that
+/* Runs a script on one bucket: KEYS are what the script's row says (stock, buyers, orders, relay, dead of that
  * bucket, or fg:sales, or fg:gateways). Texts are terminated. */
 enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, uint32_t bucket,
                                redisReply **reply_r, struct fg_error *error, int argc,

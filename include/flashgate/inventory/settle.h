@@ -104,7 +104,7 @@ enum fg_result fg_bucket_sweep(struct fg_redis *redis, const struct fg_catalogue
 enum fg_result fg_bucket_freeze(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                 const char *reason, struct fg_error *error) FG_MUST_CHECK;
 
-/* An operator's word that a frozen SKU may go on. The ledger is the truth: the counters become its sums, and where it
+/* An operator's word that a frozen SKU, or one whose counters cannot be read, may go on. The ledger is the truth: the counters become its sums, and where it
  * sold more than there was, `total` grows by what is missing (the event says by how much). Differences of the users'
  * records that are there now are remembered as accepted (stock field `accepted`), so that an audit that finds
  * exactly them again does not freeze. `state`: open, paused or ended. One line a change in `changes`.
@@ -124,7 +124,7 @@ enum fg_result fg_bucket_close(struct fg_redis *redis, const struct fg_catalogue
  * archived, or ends elsewhere. What is gone already is good. */
 enum fg_result fg_bucket_retire(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                 struct fg_ledger_entry last, struct fg_error *error) FG_MUST_CHECK;
-/* Takes an ended sale out of the catalogue. */
+/* Takes an ended sale out of the catalogue, after its buckets were retired. FG_NOT_FOUND, FG_REFUSED. */
 enum fg_result fg_sale_remove(struct fg_redis *redis, const char *sale,
                               struct fg_error *error) FG_MUST_CHECK;
 
