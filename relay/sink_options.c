@@ -262,7 +262,7 @@ static enum fg_result check_places(const struct fg_config_source *source,
                                    const struct relay_sink_settings *sinks, size_t later,
                                    struct fg_error *error)
 {
-    enum relay_sink_option where;
+    enum relay_sink_option where = 0; /* every kind of sink has a place */
     for (size_t earlier = 0; earlier < later; earlier++)
         if (is_same_place(&sinks[later], &sinks[earlier], &where))
             return fg_config_error_at(

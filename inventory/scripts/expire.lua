@@ -26,50 +26,74 @@ if stock.held == 0 then
     return {now, 0, 0, 1, 0}
 end
 
+local sub, find = string.sub, string.find
+
+-- Who made a hold by this entry, and when it runs out; nil when the entry did not make one.
+local function read_hold(fields)
+    local event, user, due
+    for i = 1, #fields, 2 do
+        local name, value = fields[i], fields[i + 1]
+        if name == 'event' then event = value
+        elseif name == 'user' then user = value
+        elseif name == 'expires_at' then due = decimal(value) end
+    end
+    if event == 'held' and user then return user, due or 0 end
+end
+
 -- The entries up to the first hold that is not yet due; those that made a hold are to be looked at.
 local entries = call('XRANGE', KEYS[3], '(' .. stock.swept, '+', 'COUNT', most)
 local users, ids, walked, next_due = {'HMGET', KEYS[2]}, {}, 0, 0
-for _, entry in ipairs(entries) do
-    local fields = fields_of(entry[2])
-    if fields.event == 'held' and fields.user then
-        local due = decimal(fields.expires_at)
-        if due and due > now then
-            next_due = due
-            break
-        end
-        users[#users + 1] = fields.user
-        ids[#ids + 1] = entry[1]
+for i = 1, #entries do
+    local user, due = read_hold(entries[i][2])
+    if user and due > now then
+        next_due = due
+        break
+    elseif user then
+        users[#users + 1] = user
+        ids[#ids + 1] = entries[i][1]
     end
-    walked = walked + 1
+    walked = i
 end
 local is_at_end = (next_due > 0 or #entries < most) and 1 or 0
 if walked == 0 then return {now, 0, 0, is_at_end, next_due} end
 
--- Pass 1: which of them are held still. A record that is missing or damaged is for the auditor.
-local texts = #ids > 0 and call(unpack(users)) or {}
-local known, due, free, held = {}, {}, stock.free, stock.held
-for i, id in ipairs(ids) do
+-- Where in a user's records the order of this entry stands, if it is held still; nil when it is not, and when the
+-- record is missing or damaged, which is for the auditor.
+local function place_of(id, text)
+    local wanted = sub(id, 1, 13) .. sub('0000000000' .. sub(id, 15), -10)
+    for at = 1, #text, RECORD_BYTES do
+        if sub(text, at + 16, at + 38) == wanted then
+            return find(text, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%dh', at + 39) and at
+        end
+    end
+end
+
+-- Pass 1: which of them are held still. texts[user] is what becomes of his records.
+local found = #ids > 0 and call(unpack(users)) or {}
+local texts, expired, quantities, free, held = {}, {}, {}, stock.free, stock.held
+for i = 1, #ids do
     local user = users[i + 2]
-    if known[user] == nil then known[user] = texts[i] and read_records(texts[i]) or false end
-    local record = known[user] and known[user].by_entry[id]
-    if record and record.state == 'h' and record.quantity <= held then
-        record.state = 'e'
-        free, held = free + record.quantity, held - record.quantity
-        due[#due + 1] = {id = id, user = user, quantity = digits(record.quantity)}
+    local text = texts[user] or found[i]
+    local at = text and #text % RECORD_BYTES == 0 and place_of(ids[i], text)
+    local quantity = at and tonumber(sub(text, at + 39, at + 44))
+    if quantity and quantity <= held then
+        free, held = free + quantity, held - quantity
+        texts[user] = sub(text, 1, at + 57) .. 'e' .. sub(text, at + RECORD_BYTES)
+        expired[#expired + 1] = i
+        quantities[#expired] = digits(quantity)
     end
 end
 
 -- Pass 2. Nothing below can fail: every argument was checked above.
-local prefix, write, written = order_prefix(KEYS[1], ARGV[1]), {'HSET', KEYS[2]}, {}
-for _, order in ipairs(due) do
-    call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'event', 'expired', 'order', prefix .. order.id, 'user', order.user,
-        'quantity', order.quantity)
-    if not written[order.user] then
-        written[order.user] = true
-        write[#write + 1] = order.user
-        write[#write + 1] = write_records(known[order.user])
-    end
+local prefix, write = order_prefix(KEYS[1], ARGV[1]), {'HSET', KEYS[2]}
+for n, i in ipairs(expired) do
+    call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'event', 'expired', 'order', prefix .. ids[i], 'user', users[i + 2],
+        'quantity', quantities[n])
 end
-if #due > 0 then call(unpack(write)) end
+for user, text in pairs(texts) do
+    write[#write + 1] = user
+    write[#write + 1] = text
+end
+if #expired > 0 then call(unpack(write)) end
 call('HSET', KEYS[1], 'free', digits(free), 'held', digits(held), 'swept', entries[walked][1])
-return {now, #due, walked, is_at_end, next_due}
+return {now, #expired, walked, is_at_end, next_due}
