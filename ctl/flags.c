@@ -10,7 +10,7 @@ static const struct {
     [FG_OWN_SKU] = { "sku", "SKU", "what is asked for" },
     [FG_OWN_IP] = { "ip", "ADDRESS", "where the request comes from" },
     [FG_OWN_SALE] = { "sale", "SALE", "the sale the SKU is in" },
-    [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders or order (else buy)" },
+    [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders, order or give_back (else buy)" },
     [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
 };
 

@@ -5,6 +5,7 @@
  * keeps it even when the peer goes away). */
 #include "admin.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,13 @@
 #include "admin-private.h"
 #include "background.h"
 #include "order_json.h"
+#include "reload.h"
 #include "worker.h"
 
 enum {
     CHANGES_BYTES = 16 << 10,
     DIFFERENCES_BYTES = 8 << 10,
+    PROBLEM_BYTES = 512,
     LATER_S = 1,
     REAL_DIGITS = 12 /* 0.979, and not 0.97899999999999998 */
 };
@@ -133,14 +136,19 @@ static struct task *new_task(struct fg_http_request *request,
     return task;
 }
 
+bool admin_submit(struct fg_http_request *request, struct background_job *job)
+{
+    if (background_submit(admin_gateway(request)->background, job))
+        return true;
+    fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S,
+                   FG_TEXT("too many admin requests are waiting"));
+    return false;
+}
+
 static void submit(struct task *task)
 {
-    struct gateway *gateway = admin_gateway(task->request);
-    if (background_submit(gateway->background, &task->job))
-        return;
-    fg_http_refuse(task->request, FG_PROBLEM_BUSY, LATER_S,
-                   FG_TEXT("too many admin requests are waiting"));
-    free_task(task);
+    if (!admin_submit(task->request, &task->job))
+        free_task(task);
 }
 
 /* False: answered, and the task is gone. */
@@ -442,12 +450,7 @@ static void run_order(struct task *task, const struct background_view *view)
     task->result = fg_order_find(view->redis, &task->order, &found, &task->error);
     if (task->result != FG_OK)
         return;
-    task->answer =
-        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:o}", "order", id_memory, "sale",
-                  sale->sale, "sku", sku->sku, "user", found.user, "quantity",
-                  (int)found.record.quantity, "status", fg_order_state_text(found.record.state),
-                  "ordered_at", admin_json_time((int64_t)found.record.entry.ms), "expires_at",
-                  admin_json_time(found.record.expires_ms));
+    task->answer = admin_json_order(&task->order, sale, sku, &found);
 }
 
 static void handle_order(struct fg_http_request *request, const struct fg_route_match *match)
@@ -575,31 +578,101 @@ static void handle_status(struct fg_http_request *request, const struct fg_route
     admin_answer_json(request, answer);
 }
 
+/* --- who may do what ---------------------------------------------------------------------------------- */
+
+#define READS   (FG_ROLE_READ | FG_ROLE_WRITE)
+#define WRITES  FG_ROLE_WRITE
+#define SETTLES (FG_ROLE_PAYMENT | FG_ROLE_WRITE)
+
+/* clang-format off */
 static const struct fg_route routes[] = {
-    { FG_HTTP_GET, "/admin/v1/status", handle_status, "status" },
-    { FG_HTTP_GET, "/admin/v1/sales", handle_list, "sale_list" },
-    { FG_HTTP_POST, "/admin/v1/sales", handle_apply, "sale_apply" },
-    { FG_HTTP_GET, "/admin/v1/sales/{sale}", handle_show, "sale_show" },
-    { FG_HTTP_POST, "/admin/v1/sales/{sale}/pause", handle_pause, "sale_pause" },
-    { FG_HTTP_POST, "/admin/v1/sales/{sale}/resume", handle_resume, "sale_resume" },
-    { FG_HTTP_POST, "/admin/v1/sales/{sale}/end", handle_end, "sale_end" },
-    { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add" },
-    { FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show" },
-    { FG_HTTP_GET, "/admin/v1/audit", handle_audit, "audit" },
-    { FG_HTTP_GET, "/admin/v1/config", admin_handle_config, "config" },
-    { FG_HTTP_POST, "/admin/v1/config/check", admin_handle_config_check, "config_check" },
-    { FG_HTTP_POST, "/admin/v1/config/diff", admin_handle_config_diff, "config_diff" },
-    { FG_HTTP_POST, "/admin/v1/config/reload", admin_handle_config_reload, "config_reload" },
-    { FG_HTTP_POST, "/admin/v1/config/rollback", admin_handle_config_rollback, "config_rollback" },
-    { FG_HTTP_GET, "/admin/v1/limits", admin_handle_limits, "limits" },
-    { FG_HTTP_GET, "/admin/v1/breakers", admin_handle_breakers, "breakers" },
-    { FG_HTTP_POST, "/admin/v1/breakers/{breaker}/force", admin_handle_breaker_force,
-      "breaker_force" },
-    { FG_HTTP_GET, "/admin/v1/explain", admin_handle_explain, "explain" },
+    { FG_HTTP_GET, "/admin/v1/status", handle_status, "status", READS },
+    { FG_HTTP_GET, "/admin/v1/sales", handle_list, "sale_list", READS },
+    { FG_HTTP_POST, "/admin/v1/sales", handle_apply, "sale_apply", WRITES },
+    { FG_HTTP_GET, "/admin/v1/sales/{sale}", handle_show, "sale_show", READS },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/pause", handle_pause, "sale_pause", WRITES },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/resume", handle_resume, "sale_resume", WRITES },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/end", handle_end, "sale_end", WRITES },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add", WRITES },
+    { FG_HTTP_POST, "/admin/v1/orders/confirm", admin_handle_confirm_many, "orders_confirm", SETTLES },
+    { FG_HTTP_POST, "/admin/v1/orders/cancel", admin_handle_cancel_many, "orders_cancel", SETTLES },
+    { FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show", READS },
+    { FG_HTTP_POST, "/admin/v1/orders/{order}/confirm", admin_handle_confirm, "order_confirm", SETTLES },
+    { FG_HTTP_POST, "/admin/v1/orders/{order}/cancel", admin_handle_cancel, "order_cancel", SETTLES },
+    { FG_HTTP_GET, "/admin/v1/audit", handle_audit, "audit", READS },
+    { FG_HTTP_GET, "/admin/v1/config", admin_handle_config, "config", READS },
+    { FG_HTTP_POST, "/admin/v1/config/check", admin_handle_config_check, "config_check", READS },
+    { FG_HTTP_POST, "/admin/v1/config/diff", admin_handle_config_diff, "config_diff", READS },
+    { FG_HTTP_POST, "/admin/v1/config/reload", admin_handle_config_reload, "config_reload", WRITES },
+    { FG_HTTP_POST, "/admin/v1/config/rollback", admin_handle_config_rollback, "config_rollback", WRITES },
+    { FG_HTTP_GET, "/admin/v1/limits", admin_handle_limits, "limits", READS },
+    { FG_HTTP_GET, "/admin/v1/breakers", admin_handle_breakers, "breakers", READS },
+    { FG_HTTP_POST, "/admin/v1/breakers/{breaker}/force", admin_handle_breaker_force, "breaker_force", WRITES },
+    { FG_HTTP_GET, "/admin/v1/explain", admin_handle_explain, "explain", READS },
     { 0 }
 };
+/* clang-format on */
+
+static void log_refusal(const struct fg_http_request *request, const char *why)
+{
+    char from[FG_ADDRESS_TEXT_BYTES] = "";
+    struct fg_address peer;
+    if (fg_http_peer(request, &peer))
+        fg_address_text(&peer, from);
+    fg_log(FG_LOG_WARN, "admin_refused", FG_STRING_FIELD("why", why),
+           FG_STRING_FIELD("from", from));
+}
+
+static void refuse_stranger(struct fg_http_request *request)
+{
+    char memory[PROBLEM_BYTES];
+    struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
+    fg_problem_body(&body, FG_PROBLEM_UNAUTHENTICATED,
+                    FG_TEXT("expected `Authorization: Bearer TOKEN` with a token of admin_tokens"));
+    fg_http_begin_problem(request, FG_PROBLEM_UNAUTHENTICATED, 0);
+    fg_http_field(request, "WWW-Authenticate", FG_TEXT("Bearer"));
+    fg_http_end(request, fg_buffer_text(&body));
+    log_refusal(request, "unauthenticated");
+}
+
+static void refuse_role(struct fg_http_request *request, unsigned needed)
+{
+    const char *which = needed == WRITES  ? "write"
+                        : needed == READS ? "read or write"
+                                          : "payment or write";
+    fg_http_refuse_format(request, FG_PROBLEM_FORBIDDEN,
+                          "this token's role does not allow this, expected %s", which);
+    log_refusal(request, "forbidden");
+}
+
+static void dispatch(struct fg_http_request *request, unsigned role)
+{
+    struct fg_route_match match = { 0 };
+    int index = fg_route_find(routes, request, &match);
+    if (index < 0)
+        return;
+    if ((routes[index].roles & role) != 0)
+        routes[index].handle(request, &match);
+    else
+        refuse_role(request, routes[index].roles);
+}
 
 void admin_handle(struct fg_http_request *request)
 {
-    fg_route_dispatch(routes, request, 0);
+    dispatch(request, FG_ROLE_WRITE);
+}
+
+void admin_handle_remote(struct fg_http_request *request)
+{
+    const struct gateway_options *options =
+        &reload_configuration(admin_gateway(request)->reload)->options;
+    unsigned count, role = 0;
+    struct fg_text field = fg_http_header(&request->parser, FG_TEXT("authorization"), &count);
+    assert(options->admin_access != NULL); /* no configuration with such a listener is without */
+    if (count == 1)
+        role = fg_access_role(options->admin_access, field);
+    if (role == 0)
+        refuse_stranger(request);
+    else
+        dispatch(request, role);
 }

@@ -108,7 +108,7 @@ static const char *read_question(struct question *question, const struct fg_http
     if (question->is_unreadable)
         return "expected values in UTF-8 of at most 512 bytes";
     if (!find_route(route.at == NULL ? FG_TEXT("buy") : route, &asked->route))
-        return "no such route; expected buy, sale, my_orders or order";
+        return "no such route; expected buy, sale, my_orders, order or give_back";
     if (address.at != NULL && !read_address(address, asked))
         return "ip is not an IP address";
     return NULL;

@@ -201,6 +201,27 @@ static void on_row(const struct fg_config_row *before, const struct fg_config_ro
     comparison->each(&change, comparison->argument);
 }
 
+/* The file of tokens may stay where it is and say something else. */
+static void compare_tokens(const struct comparison *comparison)
+{
+    const struct gateway_options *before = &comparison->before->options,
+                                 *after = &comparison->after->options;
+    char memory[WORDS_BYTES];
+    struct fg_buffer words = fg_buffer_over(memory, sizeof memory - 1);
+    if (before->admin_tokens == NULL || after->admin_tokens == NULL ||
+        strcmp(before->admin_tokens, after->admin_tokens) != 0 ||
+        fg_access_equal(before->admin_access, after->admin_access))
+        return;
+    fg_buffer_add_string(&words, "admin_tokens: other tokens or roles in ");
+    add_value(&words, after->admin_tokens);
+    memory[words.length] = '\0';
+    const struct configuration_change change = { .name = "admin_tokens",
+                                                 .before = before->admin_tokens,
+                                                 .after = after->admin_tokens,
+                                                 .words = memory };
+    comparison->each(&change, comparison->argument);
+}
+
 void configuration_compare(const struct configuration *before, const struct configuration *after,
                            void (*each)(const struct configuration_change *change, void *argument),
                            void *argument)
@@ -210,4 +231,5 @@ void configuration_compare(const struct configuration *before, const struct conf
     };
     fg_config_compare(&before->listing, &after->listing, on_row, &comparison);
     end_group(&comparison);
+    compare_tokens(&comparison);
 }

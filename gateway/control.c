@@ -31,6 +31,7 @@
 
 enum {
     EXIT_INTERRUPTED = 130,
+    SERVERS_MAX = 3, /* metrics, admin, admin over TCP */
     CONTROL_CONNECTIONS = 256,
     CONTROL_REQUESTS = 64,
     BACKLOG = 64,
@@ -55,6 +56,7 @@ struct control {
     struct gateway *gateway;
     struct fg_ring *ring;
     struct fg_http_server *metrics, *admin;
+    struct fg_http_server *remote; /* the admin listeners over TCP; NULL: there are none */
     struct fg_watch signals;
     int signal_fd;
     struct fg_timer phase_ends; /* drain_notice, then drain_timeout */
@@ -222,6 +224,20 @@ static enum fg_result listen_on(struct fg_http_server *server, const struct fg_a
     return fg_http_server_listen(server, fd, error);
 }
 
+/* Those over TCP have a server of their own: who may do what is decided by where a request came in, never by
+ * asking its connection, which may be gone; and what strangers send takes no place from the unix sockets. */
+static enum fg_result listen_for_admin(struct control *control, const struct fg_address *address,
+                                       struct fg_error *error)
+{
+    enum fg_result result = FG_OK;
+    if (fg_address_is_local(address))
+        return listen_on(control->admin, address, "admin", error);
+    if (control->remote == NULL)
+        result =
+            open_server(control, admin_handle_remote, control->gateway, &control->remote, error);
+    return result == FG_OK ? listen_on(control->remote, address, "admin", error) : result;
+}
+
 static enum fg_result open_listeners(struct control *control, struct fg_error *error)
 {
     const struct gateway_options *options = control->gateway->options;
@@ -232,7 +248,7 @@ static enum fg_result open_listeners(struct control *control, struct fg_error *e
     if (result == FG_OK)
         result = listen_on(control->metrics, &options->metrics_at, "metrics", error);
     for (size_t i = 0; i < options->listen_admin.count && result == FG_OK; i++)
-        result = listen_on(control->admin, &options->admin_at[i], "admin", error);
+        result = listen_for_admin(control, &options->admin_at[i], error);
     return result;
 }
 
@@ -270,7 +286,7 @@ enum fg_result control_open(struct gateway *gateway, struct control **control_r,
     struct fg_ring_settings ring = { .entries = 256,
                                      .buffers = 512,
                                      .buffer_bytes = 4096,
-                                     .sockets = 2 * CONTROL_CONNECTIONS + 64,
+                                     .sockets = SERVERS_MAX * CONTROL_CONNECTIONS + 64,
                                      .woken = on_woken,
                                      .owner = control };
     if (control == NULL)
@@ -280,8 +296,9 @@ enum fg_result control_open(struct gateway *gateway, struct control **control_r,
     control->page = malloc(GATEWAY_PAGE_BYTES);
     fg_timer_init(&control->phase_ends, on_phase_ends);
     fg_timer_init(&control->tends, on_tend);
+    gateway->control_metrics = gateway_metrics_block_new();
     *control_r = control;
-    if (control->page == NULL)
+    if (control->page == NULL || gateway->control_metrics == NULL)
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     enum fg_result result = fg_ring_open(&ring, &control->ring, error);
     if (result == FG_OK)
@@ -344,6 +361,7 @@ void control_close(struct control **control_p)
         return;
     const struct gateway_options *options = control->gateway->options;
     if (control->ring != NULL) {
+        drain_server(control, &control->remote);
         drain_server(control, &control->admin);
         drain_server(control, &control->metrics);
         if (control->signal_fd >= 0) {
@@ -356,7 +374,9 @@ void control_close(struct control **control_p)
         fg_ring_close(&control->ring);
     }
     for (size_t i = 0; i < options->listen_admin.count; i++)
-        unlink(options->admin_at[i].socket.local.sun_path);
+        if (fg_address_is_local(&options->admin_at[i]))
+            unlink(options->admin_at[i].socket.local.sun_path);
+    fg_metrics_block_free(&control->gateway->control_metrics);
     free(control->page);
     free(control);
     *control_p = NULL;

@@ -28,6 +28,7 @@ enum {
     BOARD_BUCKETS = 1 << 16
 }; /* those above are on sale too, but `left` is unknown until asked */
 
+struct fg_metrics_block;
 struct worker;
 struct background;
 struct control;
@@ -42,7 +43,8 @@ struct gateway {
     unsigned worker_count;
     struct background *background;
     struct control *control;
-    struct reload *reload; /* control thread */
+    struct reload *reload;                    /* control thread */
+    struct fg_metrics_block *control_metrics; /* what the control thread counts */
     struct fleet *fleet;
 
     _Atomic int phase;            /* enum gateway_phase; written by control */

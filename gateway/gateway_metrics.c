@@ -12,8 +12,10 @@
 
 #include "background.h"
 #include "fleet.h"
+#include "listeners.h"
 #include "public.h"
 #include "reload.h"
+#include "settlement.h"
 #include "worker.h"
 
 #define ROW(type_, name_, help_)                          \
@@ -48,6 +50,13 @@ static const struct fg_metric families[METRIC_COUNT] = {
                            .help = "Purchases decided, by outcome.",
                            .label = "outcome",
                            .values = fg_answer_words },
+    [METRIC_SETTLEMENTS] = { .name = "flashgate_settlements_total",
+                             .type = FG_COUNTER,
+                             .help = "Orders confirmed, cancelled and given back, by outcome.",
+                             .label = "verb",
+                             .values = settlement_verb_words,
+                             .second_label = "outcome",
+                             .second_values = settlement_outcome_words },
 };
 
 /* --- numbers that are sums over the workers --------------------------------------------------------- */
@@ -234,6 +243,16 @@ unsigned gateway_request_cell(unsigned route, unsigned problem)
     return route * (unsigned)(FG_COUNT_OF(codes) - 1) + problem;
 }
 
+void gateway_count_settlement(struct fg_metrics_block *block,
+                              const struct fg_settlement *settlement)
+{
+    unsigned outcomes = 0;
+    while (settlement_outcome_words[outcomes] != NULL)
+        outcomes++;
+    fg_metrics_add(block, METRIC_SETTLEMENTS,
+                   settlement->verb * outcomes + settlement_outcome(settlement), 1);
+}
+
 static void render_sums(const struct gateway *gateway, struct fg_buffer *page)
 {
     for (size_t i = 0; i < FG_COUNT_OF(sums); i++) {
@@ -417,10 +436,11 @@ static void render_backlog(const struct gateway *gateway, struct fg_buffer *page
 
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page)
 {
-    struct fg_metrics_block *blocks[256];
+    struct fg_metrics_block *blocks[WORKERS_MAX + 1];
     for (unsigned w = 0; w < gateway->worker_count; w++)
         blocks[w] = worker_metrics(gateway->workers[w]);
-    fg_metrics_render(layout, blocks, gateway->worker_count, page);
+    blocks[gateway->worker_count] = gateway->control_metrics;
+    fg_metrics_render(layout, blocks, gateway->worker_count + 1, page);
     render_sums(gateway, page);
     render_call_seconds(gateway, page);
     render_refusals(gateway, page);

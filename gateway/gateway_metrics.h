@@ -6,6 +6,7 @@
 
 #include "flashgate/base/metrics.h"
 
+struct fg_settlement;
 struct gateway;
 
 /* The families whose cells the workers write themselves. */
@@ -13,12 +14,15 @@ enum gateway_metric {
     METRIC_REQUESTS,
     METRIC_REQUEST_SECONDS,
     METRIC_PURCHASES,
+    METRIC_SETTLEMENTS, /* the control thread has a block too, for those of the admin API */
     METRIC_COUNT
 };
 
 struct fg_metrics_block *gateway_metrics_block_new(void);
 /* The cell of METRIC_REQUESTS: `route` as in public_route_labels, `problem` 0 for an answer of 2xx. */
 unsigned gateway_request_cell(unsigned route, unsigned problem);
+void gateway_count_settlement(struct fg_metrics_block *block,
+                              const struct fg_settlement *settlement);
 
 enum {
     GATEWAY_PAGE_BYTES = 16 << 20

@@ -13,6 +13,7 @@ const struct fg_limit_route gateway_limit_routes[] = {
     { "sale", FG_FACT_SALE | EVERYWHERE },
     { "my_orders", FG_FACT_USER | FG_FACT_SALE | EVERYWHERE },
     { "order", FG_FACT_USER | EVERYWHERE },
+    { "give_back", FG_FACT_USER | EVERYWHERE },
     { 0 }
 };
 
@@ -43,11 +44,6 @@ static bool read_address(struct fg_text text, void *out)
     memcpy(copy, text.at, text.length);
     copy[text.length] = '\0';
     return fg_address_parse(copy, &address);
-}
-
-static bool read_unix_address(struct fg_text text, void *out)
-{
-    return fg_text_starts_with(text, fg_text_of(unix_prefix)) && read_address(text, out);
 }
 
 #define ADDRESS_FORM "IP:PORT, [IPV6]:PORT or unix:PATH"
@@ -86,9 +82,11 @@ static const struct fg_option listen_fields[] = {
       .offset = AT(listen_admin),
       .default_text = "",
       .maximum = LISTENERS_MAX,
-      .read = read_unix_address,
-      .expected = "unix:PATH (over TCP an admin listener would need tokens and roles)",
-      .help = "where flashgatectl connects, unix sockets only; left out: admin.sock in state_dir" },
+      .place_offset = AT(listen_admin_place),
+      .read = read_address,
+      .expected = ADDRESS_FORM,
+      .help =
+          "where flashgatectl connects, TCP with admin_tokens; left out: admin.sock in state_dir" },
     { .name = "direct",
       .type = FG_OPTION_BOOL,
       .offset = AT(listen_direct),
@@ -233,6 +231,15 @@ const struct fg_option gateway_option_table[] = {
       .default_text = "",
       .fields = listen_fields,
       .help = "addresses" },
+    { .name = "admin_tokens",
+      .reloadable = true,
+      .type = FG_OPTION_PATH,
+      .offset = AT(admin_tokens),
+      .place_offset = AT(admin_tokens_place),
+      .optional = true,
+      .minimum = 1,
+      .maximum = 4096,
+      .help = "a private file with a `ROLE TOKEN` a line, for listen.admin over TCP" },
     { .name = "trusted_proxies",
       .reloadable = true,
       .type = FG_OPTION_STRING_LIST,
@@ -407,6 +414,25 @@ static enum fg_result settle(struct gateway_options *options, const char *folder
     return result;
 }
 
+/* A unix socket is guarded by its folder's mode; over TCP only a token says who asks. */
+static enum fg_result load_tokens(struct gateway_options *options,
+                                  const struct fg_config_source *source, struct fg_error *error)
+{
+    struct fg_error problem;
+    if (options->admin_tokens == NULL) {
+        for (size_t i = 0; i < options->listen_admin.count; i++)
+            if (!fg_address_is_local(&options->admin_at[i]))
+                return fg_config_error_at(source, options->listen_admin_place, error,
+                                          "listen.admin has %s, expected admin_tokens, a file of "
+                                          "tokens, with an address that is no unix socket",
+                                          ((char **)options->listen_admin.items)[i]);
+        return FG_OK;
+    }
+    if (fg_access_load(options->admin_tokens, &options->admin_access, &problem) == FG_OK)
+        return FG_OK;
+    return fg_config_error_at(source, options->admin_tokens_place, error, "%s", problem.text);
+}
+
 static enum fg_result check_rules(const struct gateway_options *options,
                                   const struct fg_config_source *source, struct fg_error *error)
 {
@@ -431,6 +457,8 @@ static enum fg_result finish(enum fg_result result, const char *path,
         fg_error_prefix(error, "%s", path);
     else
         result = check_rules(options, *source, error);
+    if (result == FG_OK)
+        result = load_tokens(options, *source, error);
     if (result != FG_OK) {
         gateway_options_free(options);
         fg_config_source_free(source);
@@ -471,5 +499,6 @@ enum fg_result gateway_options_parse(struct fg_text content, const char *name, c
 
 void gateway_options_free(struct gateway_options *options)
 {
+    fg_access_free(&options->admin_access);
     fg_config_free(gateway_option_table, options, sizeof *options);
 }

@@ -5,6 +5,7 @@
 
 #include "flashgate/base/config.h"
 #include "flashgate/base/log.h"
+#include "flashgate/http/access.h"
 #include "flashgate/http/server.h"
 #include "flashgate/inventory/redis.h"
 #include "flashgate/ratelimit/breaker_options.h"
@@ -20,7 +21,9 @@ enum {
 struct gateway_options {
     char *state_dir;
     struct fg_config_list listen_public, listen_admin; /* of char * */
+    struct fg_config_place listen_admin_place, admin_tokens_place;
     char *listen_metrics;
+    char *admin_tokens; /* NULL: none */
     bool listen_direct;
     struct fg_config_list trusted_proxies;
     struct fg_redis_settings redis;
@@ -40,6 +43,7 @@ struct gateway_options {
     /* Made of the above by gateway_options_load. */
     struct fg_address public_at[LISTENERS_MAX], admin_at[LISTENERS_MAX], metrics_at;
     struct networks trusted;
+    struct fg_access *admin_access; /* NULL: no admin_tokens */
 };
 
 extern const struct fg_option gateway_option_table[];
@@ -47,7 +51,7 @@ extern const struct fg_option gateway_option_table[];
 /* The routes that limits may name, in the order of the public routes. */
 extern const struct fg_limit_route gateway_limit_routes[];
 
-/* Reads and checks `path`. On success the caller owns what *options holds (gateway_options_free), and the
+/* Reads and checks `path`, and the files it names. On success the caller owns what *options holds (gateway_options_free), and the
  * source. */
 enum fg_result gateway_options_load(const char *path, struct gateway_options *options,
                                     struct fg_config_source **source_r,

@@ -50,7 +50,7 @@ static void refuse_search(struct orders_context *context, enum fg_result result)
                        FG_TEXT("Redis is not reachable"));
 }
 
-static void not_your_order(struct fg_http_request *request)
+void orders_refuse_strange(struct fg_http_request *request)
 {
     fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("you have no such order"));
 }
@@ -83,7 +83,7 @@ static void on_one_found(struct fg_order_search *search)
     if (search->result != FG_OK)
         refuse_search(context, search->result);
     else if (record == NULL)
-        not_your_order(context->request);
+        orders_refuse_strange(context->request);
     else
         answer_one(context, record);
     let_go(context);
@@ -104,36 +104,41 @@ static bool may_ask_redis(struct fg_http_request *request, struct fg_text user,
     return admission_enter(worker_admission(worker_of(request)), request, &asked);
 }
 
-void orders_handle_one(struct fg_http_request *request, const struct fg_route_match *match)
+struct fg_catalogue *orders_enter(struct fg_http_request *request, struct fg_text path_id,
+                                  struct fg_text *user, struct fg_order_id *id)
 {
-    struct worker *worker = worker_of(request);
-    struct orders_context *context = fg_http_context(request);
-    struct fg_order_search *search = &context->search;
-    struct fg_order_id id;
     const struct fg_catalogue_sale *sale;
-    start_context(context, request);
-    if (!identity_of(request, &search->user))
-        return;
-    if (!fg_order_id_parse(match->parameters[0], &id)) {
-        not_your_order(request);
-        return;
+    if (!identity_of(request, user))
+        return NULL;
+    if (!fg_order_id_parse(path_id, id)) {
+        orders_refuse_strange(request);
+        return NULL;
     }
     struct fg_catalogue *catalogue = lookup_catalogue(request);
     if (catalogue == NULL)
-        return;
-    const struct fg_catalogue_sku *sku = fg_catalogue_find_bucket(catalogue, id.bucket, &sale);
-    if (sku == NULL || strcmp(sku->terms.epoch, id.epoch) != 0) {
-        not_your_order(request);
-        return;
+        return NULL;
+    const struct fg_catalogue_sku *sku = fg_catalogue_find_bucket(catalogue, id->bucket, &sale);
+    if (sku == NULL || strcmp(sku->terms.epoch, id->epoch) != 0) {
+        orders_refuse_strange(request);
+        return NULL;
     }
-    if (!may_ask_redis(request, search->user, sale))
+    return may_ask_redis(request, *user, sale) ? fg_catalogue_hold(catalogue) : NULL;
+}
+
+void orders_handle_one(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    struct orders_context *context = fg_http_context(request);
+    struct fg_order_search *search = &context->search;
+    struct fg_order_id id;
+    start_context(context, request);
+    context->catalogue = orders_enter(request, match->parameters[0], &search->user, &id);
+    if (context->catalogue == NULL)
         return;
-    context->catalogue = fg_catalogue_hold(catalogue);
     context->wanted = id.entry;
     search->bucket = id.bucket;
     memcpy(search->epoch, id.epoch, sizeof search->epoch);
     search->found = on_one_found;
-    fg_inventory_search(worker_inventory(worker), search);
+    fg_inventory_search(worker_inventory(worker_of(request)), search);
 }
 
 /* --- my orders -------------------------------------------------------------------------------------- */

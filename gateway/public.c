@@ -4,6 +4,7 @@
 #include "flashgate/base/clock.h"
 
 #include "gateway_metrics.h"
+#include "give_back.h"
 #include "health.h"
 #include "orders.h"
 #include "purchase.h"
@@ -21,24 +22,29 @@ static void handle_alive(struct fg_http_request *request, const struct fg_route_
     health_answer_alive(request);
 }
 
-/* The first four stand in the order of gateway_limit_routes. */
+/* The first five stand in the order of gateway_limit_routes. */
 static const struct fg_route routes[PUBLIC_ROUTES + 1] = {
     { FG_HTTP_POST, "/v1/sales/{sale}/orders", purchase_handle, "buy" },
     { FG_HTTP_GET, "/v1/sales/{sale}", orders_handle_sale, "sale" },
     { FG_HTTP_GET, "/v1/sales/{sale}/orders", orders_handle_mine, "my_orders" },
     { FG_HTTP_GET, "/v1/orders/{order}", orders_handle_one, "order" },
+    { FG_HTTP_DELETE, "/v1/orders/{order}", give_back_handle, "give_back" },
     { FG_HTTP_GET, "/healthz", handle_alive, "healthz" },
     { FG_HTTP_GET, "/readyz", handle_ready, "readyz" },
     { 0 }
 };
 
-const char *const public_route_labels[] = { "buy",     "sale",   "my_orders", "order",
+const char *const public_route_labels[] = { "buy",     "sale",   "my_orders", "order", "give_back",
                                             "healthz", "readyz", "unrouted",  NULL };
 
 size_t public_context_bytes(void)
 {
-    size_t purchase = purchase_context_bytes(), orders = orders_context_bytes();
-    return purchase > orders ? purchase : orders;
+    const size_t rooms[] = { purchase_context_bytes(), orders_context_bytes(),
+                             give_back_context_bytes() };
+    size_t most = 0;
+    for (size_t i = 0; i < FG_COUNT_OF(rooms); i++)
+        most = rooms[i] > most ? rooms[i] : most;
+    return most;
 }
 
 void public_handle(struct fg_http_request *request)

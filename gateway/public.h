@@ -12,7 +12,7 @@ void public_finished(struct fg_http_request *request);
 /* The routes' labels in the table's order, then "unrouted", ended by NULL. */
 extern const char *const public_route_labels[];
 enum {
-    PUBLIC_ROUTES = 6
+    PUBLIC_ROUTES = 7
 }; /* rows of the table; the label of this index is "unrouted" */
 
 #endif

@@ -123,7 +123,8 @@ static const struct fg_option match_fields[] = {
       .minimum = 1,
       .maximum = NAME_BYTES,
       .place_offset = AT(route_place),
-      .help = "buy, sale, my_orders or order; left out: every route that knows the key" },
+      .help =
+          "buy, sale, my_orders, order or give_back; left out: every route that knows the key" },
     { .name = "sale",
       .type = FG_OPTION_STRING,
       .offset = AT(sale),

@@ -104,6 +104,11 @@ enum fg_result fg_address_resolve(const char *text, struct fg_address *address,
     return FG_OK;
 }
 
+bool fg_address_is_local(const struct fg_address *address)
+{
+    return address->socket.any.sa_family == AF_UNIX;
+}
+
 void fg_address_text(const struct fg_address *address, char text[FG_ADDRESS_TEXT_BYTES])
 {
     char host[INET6_ADDRSTRLEN] = "?";
@@ -148,7 +153,7 @@ static enum fg_result bind_and_listen(int fd, const struct fg_address *address, 
     int one = 1;
     char text[FG_ADDRESS_TEXT_BYTES];
     fg_address_text(address, text);
-    bool is_local = address->socket.any.sa_family == AF_UNIX;
+    bool is_local = fg_address_is_local(address);
     if (is_local) {
         if (is_answered(address))
             return in_use(error, text);

@@ -152,7 +152,7 @@ def test_as_many_purchases_as_may_be(stage, shopper):
 @pytest.mark.sanitize
 def test_questions_that_are_none(stage):
     gateway = stage.gateway(limits=[rule("user")])
-    for query, words in {"route=by": "buy, sale, my_orders or order", "ip=1.2.3": "IP address",
+    for query, words in {"route=by": "buy, sale, my_orders, order or give_back", "ip=1.2.3": "IP address",
                          "ip=::g": "IP address"}.items():
         answer = gateway.admin("GET", "/explain?" + query)
         assert answer.status == 400 and words in answer.detail, answer

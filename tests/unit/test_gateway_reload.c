@@ -294,6 +294,76 @@ static void test_keeps_what_somebody_holds(void **state)
     assert_int_equal(rate(), MANY + 1);
 }
 
+/* --- tokens ------------------------------------------------------------------------------------------- */
+
+#define ONE            "Bearer one-0123456789-0123456789-0123456789"
+#define TWO            "Bearer two-0123456789-0123456789-0123456789"
+#define OPEN_TO_TOKENS "listen: { admin: [\"unix:a.sock\", \"127.0.0.1:9182\"] }\n"
+
+static void write_tokens(const char *lines)
+{
+    FILE *file = fopen("tokens", "w");
+    assert_non_null(file);
+    assert_true(fputs(lines, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod("tokens", 0600), 0);
+}
+
+static unsigned role(const char *authorization)
+{
+    const struct gateway_options *options = &reload_configuration(gateway.reload)->options;
+    return fg_access_role(options->admin_access, fg_text_of(authorization));
+}
+
+static void test_tokens_are_swapped_under_the_same_file_name(void **state)
+{
+    (void)state;
+    write_tokens("read one-0123456789-0123456789-0123456789\n");
+    write_file("g.yaml", OPEN_TO_TOKENS "admin_tokens: tokens\n");
+    start("g.yaml");
+    assert_int_equal(role(ONE), FG_ROLE_READ);
+    write_tokens("write two-0123456789-0123456789-0123456789\n");
+    assert_int_equal(reload(), FG_OK);
+    assert_non_null(strstr(changes(), "admin_tokens: other tokens or roles in /"));
+    assert_int_equal(generation(), 2);
+    assert_int_equal(role(ONE), 0);
+    assert_int_equal(role(TWO), FG_ROLE_WRITE);
+    assert_int_equal(reload(), FG_OK);
+    assert_int_equal(generation(), 2);
+}
+
+static void test_a_bad_token_file_changes_nothing(void **state)
+{
+    (void)state;
+    write_tokens("read one-0123456789-0123456789-0123456789\n");
+    write_file("g.yaml", OPEN_TO_TOKENS "admin_tokens: tokens\n");
+    start("g.yaml");
+    write_tokens("write two-0123456789-0123456789-0123456789\nread short\n");
+    assert_int_equal(reload(), FG_INVALID);
+    assert_non_null(strstr(error.text, "g.yaml:3:"));
+    assert_non_null(strstr(error.text, "/tokens:2: expected a token"));
+    assert_int_equal(unlink("tokens"), 0);
+    assert_int_equal(reload(), FG_INVALID);
+    assert_int_equal(role(ONE), FG_ROLE_READ);
+    assert_int_equal(role(TWO), 0);
+}
+
+static void test_no_tcp_without_tokens(void **state)
+{
+    struct configuration *configuration;
+    (void)state;
+    write_file("g.yaml", OPEN_TO_TOKENS);
+    assert_int_equal(configuration_load("g.yaml", CONFIGURATION_START, &configuration, &error),
+                     FG_INVALID);
+    assert_non_null(strstr(error.text, "g.yaml:2:18: listen.admin has 127.0.0.1:9182"));
+    write_tokens("read one-0123456789-0123456789-0123456789\n");
+    write_file("g.yaml", OPEN_TO_TOKENS "admin_tokens: tokens\n");
+    start("g.yaml");
+    write_file("g.yaml", OPEN_TO_TOKENS);
+    assert_int_equal(reload(), FG_INVALID); /* nor while it runs */
+    assert_int_equal(role(ONE), FG_ROLE_READ);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +379,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_swapped_link_is_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_share_is_no_new_generation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keeps_what_somebody_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tokens_are_swapped_under_the_same_file_name, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_bad_token_file_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_tcp_without_tokens, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ struct fg_route {
     const char *pattern;        /* "/v1/sales/{sale}/orders" */
     void (*handle)(struct fg_http_request *request, const struct fg_route_match *match);
     const char *label; /* the metrics' route label */
+    unsigned roles;    /* for the caller: who may ask; not looked at here */
 };
 
 /* The index of the route; -1: answered 404; -2: answered 405 with Allow. `table` ends with a row without

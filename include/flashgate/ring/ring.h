@@ -70,6 +70,7 @@ struct fg_address {
 bool fg_address_parse(const char *text, struct fg_address *address_r) FG_MUST_CHECK;
 enum fg_result fg_address_resolve(const char *text, struct fg_address *address_r,
                                   struct fg_error *error) FG_MUST_CHECK;
+bool fg_address_is_local(const struct fg_address *address); /* a unix socket's */
 enum {
     FG_ADDRESS_TEXT_BYTES = 128
 };
