@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin_access.h"
+#include "admin_orders.h"
 #include "audit.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
@@ -23,13 +25,14 @@
 #include "flashgate/ratelimit/breaker_json.h"
 #include "flashgate/http/server.h"
 #include "flashgate/ring/ring.h"
+#include "inquiry.h"
 #include "json_page.h"
 
 enum {
     RING_ENTRIES = 64,
     RING_BUFFERS = 64,
     RING_BUFFER_BYTES = 4096,
-    RING_SOCKETS = 160,
+    RING_SOCKETS = 256,
     CONNECTIONS = 64, /* of each server */
     REQUESTS = 32,
     HEADER_BYTES = 8192,
@@ -50,6 +53,8 @@ struct relay_control {
     uint64_t started_ns;
     struct fg_ring *ring;
     struct fg_http_server *metrics_server, *admin_server;
+    struct fg_http_server *remote_server; /* admin over TCP; NULL: there is none */
+    size_t more_listening;                /* of options->admin */
     struct fg_address admin_address;
     char *admin_path;
     struct fg_timer admin_retry;
@@ -59,6 +64,7 @@ struct relay_control {
     struct relay_audit *audit;
     struct fg_http_request *audits_waiting[AUDITS_WAITING];
     size_t audits_waiting_count;
+    struct relay_inquiry *inquiry;
 };
 
 static struct relay_control *control_of(const struct fg_http_request *request)
@@ -277,12 +283,27 @@ static void answer_audits(struct relay_control *control)
     control->audits_waiting_count = 0;
 }
 
+/* --- orders ----------------------------------------------------------------------------------------- */
+
+static void get_orders(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_orders_search(control_of(request)->inquiry, request);
+}
+
+static void get_order(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    relay_admin_orders_find(control_of(request)->inquiry, request, match->parameters[0]);
+}
+
 /* A delivery's last wake may come while the control is being closed, when there is no audit any more. */
 static void woken(void *owner)
 {
     struct relay_control *control = owner;
     if (control->audit != NULL)
         answer_audits(control);
+    if (control->inquiry != NULL)
+        relay_admin_orders_answer(control->inquiry);
 }
 
 void relay_control_wake(void *control)
@@ -302,6 +323,8 @@ static const struct fg_route metrics_routes[] = {
 static const struct fg_route admin_routes[] = {
     { FG_HTTP_GET, "/admin/v1/status", get_status, "status" },
     { FG_HTTP_GET, "/admin/v1/audit", get_audit, "audit" },
+    { FG_HTTP_GET, "/admin/v1/orders", get_orders, "orders" },
+    { FG_HTTP_GET, "/admin/v1/orders/{order}", get_order, "order" },
     { FG_HTTP_GET, "/admin/v1/breakers", get_breakers, "breakers" },
     { FG_HTTP_POST, "/admin/v1/breakers/{id}/force", force_breaker, "breaker_force" },
     { FG_HTTP_GET, "/metrics", get_metrics, "metrics" },
@@ -318,6 +341,12 @@ static void handle_metrics(struct fg_http_request *request)
 static void handle_admin(struct fg_http_request *request)
 {
     fg_route_dispatch(admin_routes, request, FG_COUNT_OF(admin_routes));
+}
+
+static void handle_remote(struct fg_http_request *request)
+{
+    if (relay_admin_access_allows(control_of(request)->options->access, request))
+        handle_admin(request);
 }
 
 static enum fg_result open_server(struct relay_control *control,
@@ -359,6 +388,28 @@ static enum fg_result listen_for_metrics(struct relay_control *control, struct f
         return fg_error_prefix(error, "metrics");
     fg_log(FG_LOG_INFO, "listening", FG_STRING_FIELD("for", "metrics"),
            FG_STRING_FIELD("address", control->options->metrics_address));
+    return FG_OK;
+}
+
+/* Those over TCP have a server of their own: what strangers send takes no place from the unix sockets. */
+static enum fg_result listen_for_more(struct relay_control *control, struct fg_error *error)
+{
+    const struct relay_options *options = control->options;
+    enum fg_result result = FG_OK;
+    for (size_t index = 0; result == FG_OK && index < options->admin.count; index++) {
+        const struct fg_address *address = &options->admin_at[index];
+        bool is_local = address->socket.any.sa_family == AF_UNIX;
+        if (!is_local && control->remote_server == NULL)
+            result = open_server(control, handle_remote, &control->remote_server, error);
+        if (result == FG_OK)
+            result = listen_on(is_local ? control->admin_server : control->remote_server, address,
+                               error);
+        if (result != FG_OK)
+            return fg_error_prefix(error, "admin");
+        fg_log(FG_LOG_INFO, "listening", FG_STRING_FIELD("for", "admin"),
+               FG_STRING_FIELD("address", ((char **)options->admin.items)[index]));
+        control->more_listening = index + 1;
+    }
     return FG_OK;
 }
 
@@ -508,6 +559,10 @@ enum fg_result relay_control_open(const struct relay_options *options,
     if (result == FG_OK)
         result = listen_for_metrics(control, error);
     if (result == FG_OK)
+        result = listen_for_more(control, error);
+    if (result == FG_OK)
+        result = relay_inquiry_new(options, relay_control_wake, control, &control->inquiry, error);
+    if (result == FG_OK)
         listen_for_admin(control);
     if (result != FG_OK)
         relay_control_close(control_r);
@@ -536,13 +591,15 @@ static bool is_quiet(const struct relay_control *control)
     return !control->is_watching &&
            (control->metrics_server == NULL ||
             fg_http_server_is_drained(control->metrics_server)) &&
-           (control->admin_server == NULL || fg_http_server_is_drained(control->admin_server));
+           (control->admin_server == NULL || fg_http_server_is_drained(control->admin_server)) &&
+           (control->remote_server == NULL || fg_http_server_is_drained(control->remote_server));
 }
 
 static void drain(struct relay_control *control)
 {
     uint64_t end_ns = fg_clock_steady_ns() + DRAIN_MS * FG_MS_IN_NS;
-    struct fg_http_server *servers[] = { control->metrics_server, control->admin_server };
+    struct fg_http_server *servers[] = { control->metrics_server, control->admin_server,
+                                         control->remote_server };
     bool was_aborted = false;
     if (control->is_watching)
         fg_watch_stop(&control->signals);
@@ -560,6 +617,13 @@ static void drain(struct relay_control *control)
     }
 }
 
+static void unlink_more(const struct relay_control *control)
+{
+    for (size_t index = 0; index < control->more_listening; index++)
+        if (control->options->admin_at[index].socket.any.sa_family == AF_UNIX)
+            unlink(control->options->admin_at[index].socket.local.sun_path);
+}
+
 void relay_control_close(struct relay_control **control_at)
 {
     struct relay_control *control = *control_at;
@@ -567,10 +631,16 @@ void relay_control_close(struct relay_control **control_at)
     if (control == NULL)
         return;
     relay_audit_free(&control->audit); /* it wakes the ring when it ends */
+    relay_inquiry_stop(control->inquiry);
     if (control->ring != NULL) {
         if (control->is_admin_listening)
             unlink(control->admin_address.socket.local.sun_path);
+        unlink_more(control);
+        if (control->inquiry != NULL)
+            relay_admin_orders_answer(control->inquiry);
         drain(control);
+        relay_inquiry_free(&control->inquiry);
+        fg_http_server_free(&control->remote_server);
         fg_http_server_free(&control->admin_server);
         fg_http_server_free(&control->metrics_server);
         fg_ring_close(&control->ring);

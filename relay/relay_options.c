@@ -48,6 +48,14 @@ static bool check_listen_address(struct fg_text text, void *out)
     return fg_address_parse(terminated, &address);
 }
 
+/* A unix path is made absolute and measured later. */
+static bool check_admin_address(struct fg_text text, void *out)
+{
+    if (fg_text_starts_with(text, FG_TEXT("unix:")))
+        return text.length > strlen("unix:");
+    return check_listen_address(text, out);
+}
+
 #define FIELD(member) .offset = offsetof(struct relay_options, member)
 
 static const struct fg_option redis_fields[] = {
@@ -133,6 +141,36 @@ static const struct fg_option options_table[] = {
         .help = "where /metrics, /healthz and /readyz are served: ADDRESS:PORT or unix:PATH",
         .read = check_listen_address,
         .expected = "ADDRESS:PORT with a numeric address, or unix:PATH",
+    },
+    {
+        .name = "admin",
+        .type = FG_OPTION_STRING_LIST,
+        FIELD(admin),
+        .default_text = "",
+        .maximum = RELAY_LISTENERS_MAX,
+        .or_single = true,
+        .help = "more addresses where flashgatectl and gateways may ask, beside relay.sock in "
+                "state_dir; TCP with admin_tokens",
+        .read = check_admin_address,
+        .expected = "ADDRESS:PORT with a numeric address, or unix:PATH",
+        .place_offset = offsetof(struct relay_options, admin_place),
+    },
+    {
+        .name = "admin_tokens",
+        .type = FG_OPTION_PATH,
+        FIELD(admin_tokens),
+        .help = "a private file with a `ROLE TOKEN` a line, for `admin` over TCP",
+        .optional = true,
+        .place_offset = offsetof(struct relay_options, admin_tokens_place),
+    },
+    {
+        .name = "projection",
+        .type = FG_OPTION_STRING,
+        FIELD(projection),
+        .help = "the sink that questions about orders are put to; left out: the first of type "
+                "sqlite or postgresql",
+        .optional = true,
+        .place_offset = offsetof(struct relay_options, projection_place),
     },
     {
         .name = "sinks",
@@ -238,6 +276,65 @@ static enum fg_result check_breakers(const struct fg_config_source *source,
     return result == FG_OK ? check_breaker_ids(source, options, sink_ids, error) : result;
 }
 
+/* --- admin listeners -------------------------------------------------------------------------------- */
+
+static enum fg_result settle_admin_address(const struct fg_config_source *source,
+                                           struct relay_options *options, size_t index,
+                                           struct fg_error *error)
+{
+    char **text = (char **)options->admin.items + index;
+    const char *path = *text + strlen("unix:");
+    if (strncmp(*text, "unix:", strlen("unix:")) == 0 && path[0] != '/') {
+        char *absolute;
+        if (asprintf(&absolute, "unix:%s/%s", fg_config_folder(source), path) < 0)
+            return fg_error_set(error, FG_EXHAUSTED, "no memory");
+        free(*text);
+        *text = absolute;
+    }
+    if (!fg_address_parse(*text, &options->admin_at[index]))
+        return fg_config_error_at(source, options->admin_place, error,
+                                  "%s is too long for a socket, expected a shorter path", *text);
+    if (options->admin_at[index].socket.any.sa_family == AF_UNIX || options->access != NULL)
+        return FG_OK;
+    return fg_config_error_at(source, options->admin_place, error,
+                              "admin has %s, expected admin_tokens, a file of tokens, with an "
+                              "address that is no unix socket",
+                              *text);
+}
+
+static enum fg_result settle_admin(const struct fg_config_source *source,
+                                   struct relay_options *options, struct fg_error *error)
+{
+    struct fg_error why;
+    if (options->admin_tokens != NULL &&
+        fg_access_load(options->admin_tokens, &options->access, &why) != FG_OK)
+        return fg_config_error_at(source, options->admin_tokens_place, error, "%s", why.text);
+    enum fg_result result = FG_OK;
+    for (size_t index = 0; result == FG_OK && index < options->admin.count; index++)
+        result = settle_admin_address(source, options, index, error);
+    return result;
+}
+
+static enum fg_result check_projection(const struct fg_config_source *source,
+                                       const struct relay_options *options, struct fg_error *error)
+{
+    if (options->projection == NULL)
+        return FG_OK;
+    for (size_t index = 0; index < options->sinks.count; index++) {
+        const struct relay_sink_settings *sink = relay_options_sink(options, index);
+        if (strcmp(options->projection, sink->id) != 0)
+            continue;
+        if (relay_sinks[sink->type]->search != NULL)
+            return FG_OK;
+        return fg_config_error_at(source, options->projection_place, error,
+                                  "a sink of type %s cannot be searched, expected one of type "
+                                  "sqlite or postgresql",
+                                  relay_sink_types[sink->type]);
+    }
+    return fg_config_error_at(source, options->projection_place, error,
+                              "there is no sink \"%s\", expected a sink's id", options->projection);
+}
+
 /* The embedded Redis has no address of its own to state: it is where the gateway puts it. */
 static enum fg_result settle_redis(const struct fg_config_source *source,
                                    struct relay_options *options, struct fg_error *error)
@@ -269,6 +366,10 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
         result = relay_sink_options_settle(source, &options->sinks, error);
     if (result == FG_OK)
         result = check_breakers(source, options, error);
+    if (result == FG_OK)
+        result = settle_admin(source, options, error);
+    if (result == FG_OK)
+        result = check_projection(source, options, error);
     fg_config_source_free(&source);
     if (result != FG_OK)
         relay_options_free(options);
@@ -277,6 +378,7 @@ enum fg_result relay_options_load(const char *path, struct relay_options *option
 
 void relay_options_free(struct relay_options *options)
 {
+    fg_access_free(&options->access);
     fg_config_free(options_table, options, sizeof *options);
 }
 

@@ -10,18 +10,24 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/config.h"
 #include "flashgate/base/error.h"
+#include "flashgate/http/access.h"
 #include "flashgate/inventory/redis.h"
 #include "flashgate/ratelimit/breaker_options.h"
 #include "flashgate/relay/sink.h"
+#include "flashgate/ring/ring.h"
 
 enum {
     RELAY_SINKS_MAX = 16,
+    RELAY_LISTENERS_MAX = 8,
 };
 
 struct relay_options {
     char *state_dir;
     struct fg_redis_settings redis; /* settled: its address is always set */
     char *metrics_address;
+    struct fg_config_list admin;    /* of char *: listeners beside the socket in state_dir */
+    char *admin_tokens;             /* NULL: none */
+    char *projection;               /* a sink's id; NULL: the first that can be searched */
     struct fg_config_list sinks;    /* of struct relay_sink_settings */
     struct fg_config_list breakers; /* of struct fg_breaker_definition; guards: a sink's id */
     uint64_t lease_ns;
@@ -29,10 +35,14 @@ struct relay_options {
     uint64_t poll_ns;
     uint64_t batch;
     int log_level, log_format;
-    struct fg_config_place redis_place;
+    struct fg_config_place redis_place, admin_place, admin_tokens_place, projection_place;
+
+    /* Made of the above by relay_options_load. */
+    struct fg_address admin_at[RELAY_LISTENERS_MAX];
+    struct fg_access *access; /* NULL: no admin_tokens */
 };
 
-/* Reads and checks `path`; nothing but the file is looked at. The caller frees with relay_options_free. */
+/* Reads and checks `path`; nothing but the file, and that of the tokens, is looked at. The caller frees with relay_options_free. */
 enum fg_result relay_options_load(const char *path, struct relay_options *options,
                                   struct fg_error *error) FG_MUST_CHECK;
 void relay_options_free(struct relay_options *options);
