@@ -28,13 +28,13 @@ local free, held, sold = stock.free, stock.held, stock.sold
 local prefix = order_prefix(KEYS[1], ARGV[1])
 local known, changed, events, reply = {}, {}, {}, {}
 
--- Who made the order of this entry; nil when the entry did not make one.
+-- The user of this entry, nil where there is none; whether it made an order his records tell.
 local function buyer_of(entry)
     local ms, sequence = string.match(entry, '^(%d+)%-(%d+)$')
     if not ms or #ms ~= 13 or #sequence > 10 then return nil end
     local found = call('XRANGE', KEYS[3], entry, entry)[1]
     local fields = found and fields_of(found[2]) or {}
-    return not fields.order and fields.user or nil
+    return fields.user
 end
 
 local function records_of(user)
