@@ -7,6 +7,19 @@ import sqlite3
 from .programs import until
 
 
+# What an event does to the sums: (event, whether it is about an earlier order): counter and sign.
+EFFECTS = {
+    ("opened", False): [("total", 1)],
+    ("stock_added", False): [("total", 1)],
+    ("held", False): [("held", 1)],
+    ("confirmed", False): [("sold", 1)],
+    ("confirmed", True): [("held", -1), ("sold", 1)],
+    ("cancelled", True): [("held", -1)],
+    ("expired", True): [("held", -1)],
+    ("reclaimed", True): [("sold", 1)],
+}
+
+
 @dataclasses.dataclass
 class Stock:
     total: int
@@ -41,7 +54,13 @@ class Books:
     def ledger_orders(self, sku):
         """{order: (user, quantity)} that the ledger says were made."""
         return {self.order_id(sku, entry): (fields["user"], int(fields["quantity"]))
-                for entry, fields in self.stock(sku).ledger if fields["event"] in ("held", "confirmed") and "user" in fields}
+                for entry, fields in self.stock(sku).ledger
+                if fields["event"] in ("held", "confirmed") and "order" not in fields}
+
+    def given_back(self, sku):
+        """The orders whose units are on sale again."""
+        newest = {fields["order"]: fields["event"] for _, fields in self.stock(sku).ledger if "order" in fields}
+        return {order for order, event in newest.items() if event in ("cancelled", "expired")}
 
     def delivered(self):
         """[(order, user, sale, sku, quantity)] of the relay's database."""
@@ -74,21 +93,23 @@ class Books:
         stock = self.stock(sku)
         assert stock.total == stock.free + stock.held + stock.sold, stock
         assert min(stock.total, stock.free, stock.held, stock.sold) >= 0, stock
-        total = taken = 0
+        sums = collections.Counter()
         for _, fields in stock.ledger:
-            event, quantity = fields["event"], int(fields.get("quantity", 0))
-            if event in ("opened", "stock_added"):
-                total += quantity
-            elif event in ("held", "confirmed") and "user" in fields:
-                taken += quantity
-            assert total - taken >= 0, f"SKU {sku}: the ledger goes below zero at {fields}"
-        assert (total, total - taken) == (stock.total, stock.free), f"SKU {sku}: ledger {total - taken}, {stock}"
+            for counter, sign in EFFECTS.get((fields["event"], "order" in fields), ()):
+                sums[counter] += sign * int(fields["quantity"])
+            if fields["event"] == "resolved":
+                sums["total"] += int(fields.get("quantity", 0))
+            free = sums["total"] - sums["held"] - sums["sold"]
+            assert min(free, sums["held"], sums["sold"]) >= 0, f"SKU {sku}: the ledger goes below zero at {fields}"
+        assert (sums["total"], sums["held"], sums["sold"]) == (stock.total, stock.held, stock.sold), \
+            f"SKU {sku}: ledger {dict(sums)}, {stock}"
 
     def check_limits(self, sku):
         """5: no user above the limit."""
         units = collections.Counter()
-        for user, quantity in self.ledger_orders(sku).values():
-            units[user] += quantity
+        given_back = self.given_back(sku)
+        for order, (user, quantity) in self.ledger_orders(sku).items():
+            units[user] += quantity * (order not in given_back)
         above = {user: n for user, n in units.items() if n > self.skus[sku][2]}
         assert not above, above
 
