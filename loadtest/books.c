@@ -29,7 +29,8 @@ char fg_order_state(struct fg_text word)
         const char *word;
         char state;
     } states[] = {
-        { "held", 'h' }, { "confirmed", 'c' }, { "cancelled", 'x' }, { "expired", 'e' }
+        { "held", 'h' },    { "confirmed", 'c' }, { "cancelled", 'x' },
+        { "expired", 'e' }, { "reclaimed", 'c' },
     };
     for (size_t i = 0; i < FG_COUNT_OF(states); i++)
         if (fg_text_equal(word, fg_text_of(states[i].word)))

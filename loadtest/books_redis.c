@@ -230,7 +230,8 @@ static void add_entry(const struct reader *reader, const struct bucket *bucket,
     uint64_t quantity = 0;
     bool has_quantity = fg_text_decimal(entry->quantity, INT64_MAX, &quantity) == FG_NUMBER_OK;
     bool is_stock = fg_text_equal(entry->event, FG_TEXT("opened")) ||
-                    fg_text_equal(entry->event, FG_TEXT("stock_added"));
+                    fg_text_equal(entry->event, FG_TEXT("stock_added")) ||
+                    fg_text_equal(entry->event, FG_TEXT("resolved"));
     if (is_stock && has_quantity)
         reader->books->stock[bucket->sku].ledger_total += (int64_t)quantity;
     else if (state != 0 && entry->order.length == 0) /* the event that made the order */
