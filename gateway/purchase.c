@@ -255,6 +255,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     context->opens_ms = sku->terms.opens_ms;
     context->per_user = sku->terms.per_user;
     purchase->quantity = order.quantity;
+    purchase->carried = (struct fg_text){ 0 };
     purchase->answered = on_answered;
     context->entered_ns = 0;
     struct fg_inventory *inventory = worker_inventory(worker);
