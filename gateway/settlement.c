@@ -101,7 +101,7 @@ void settlement_refuse(struct fg_http_request *request, const struct fg_settleme
     enum fg_problem problem = settlement_problem(settlement, &detail);
     fg_problem_body_open(&body, problem, fg_buffer_text(&detail));
     if (settlement_has_order(settlement))
-        fg_buffer_add_format(&body, ",\"status\":\"%s\",\"outcome\":\"%s\"",
+        fg_buffer_add_format(&body, ",\"order_status\":\"%s\",\"outcome\":\"%s\"",
                              fg_order_state_text(settlement->found.record.state),
                              settlement_outcome_words[settlement_outcome(settlement)]);
     fg_problem_body_close(&body);
