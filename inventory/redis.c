@@ -3,21 +3,19 @@
 #include "flashgate/inventory/redis.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "flashgate/base/secret.h"
 #include "redis-private.h"
 
 const char *const fg_data_loss_choices[] = { "none", "everysec", NULL };
 
 enum {
-    PASSWORD_BYTES = 4096,
     HOST_BYTES = 256,
     PORT_MAX = 65535
 };
@@ -46,40 +44,13 @@ enum fg_result fg_redis_settle(struct fg_redis_settings *settings, const char *s
     return FG_OK;
 }
 
-static enum fg_result read_password(int file, const char *path, char **password,
-                                    struct fg_error *error)
-{
-    struct stat status;
-    char text[PASSWORD_BYTES];
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-        return fg_error_set(error, FG_INVALID, "%s: not a regular file", path);
-    if ((status.st_mode & S_IRWXO) != 0)
-        return fg_error_set(error, FG_INVALID,
-                            "%s: others may read this password; run chmod o-rwx on it", path);
-    ssize_t length = read(file, text, sizeof text - 1);
-    if (length < 0)
-        return fg_error_set(error, FG_INVALID, "%s: %s", path, strerror(errno));
-    text[length] = '\0';
-    if (length > 0 && text[length - 1] == '\n')
-        text[length - 1] = '\0';
-    if (text[0] == '\0' || strchr(text, '\n') != NULL || length == (ssize_t)sizeof text - 1)
-        return fg_error_set(error, FG_INVALID, "%s: expected one line with the password", path);
-    *password = strdup(text);
-    return *password != NULL ? FG_OK : fg_error_set(error, FG_EXHAUSTED, "no memory");
-}
-
 enum fg_result fg_redis_password(const struct fg_redis_settings *settings, char **password,
                                  struct fg_error *error)
 {
     *password = NULL;
     if (settings->password_file == NULL || settings->password_file[0] == '\0')
         return FG_OK;
-    int file = open(settings->password_file, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return fg_error_set(error, FG_INVALID, "%s: %s", settings->password_file, strerror(errno));
-    enum fg_result result = read_password(file, settings->password_file, password, error);
-    close(file);
-    return result;
+    return fg_secret_read(settings->password_file, password, error);
 }
 
 /* --- connecting --------------------------------------------------------------------------- */

@@ -4,8 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct relay_sink_calls *const relay_sinks[] = { &relay_sink_sqlite, &relay_sink_http, NULL };
-const char *const relay_sink_types[] = { "sqlite", "http", NULL };
+const struct relay_sink_calls *const relay_sinks[] = {
+    &relay_sink_sqlite,
+    &relay_sink_postgresql,
+    &relay_sink_http,
+    NULL,
+};
+const char *const relay_sink_types[] = {
+    "sqlite",
+    "postgresql",
+    "http",
+    NULL,
+};
 
 bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,
                            size_t index)
