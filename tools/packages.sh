@@ -39,6 +39,7 @@ install_packages() {
     fi
     say "installing Debian packages: ${*//|/ or }"
     forbid_services
+    [[ " $* " != *" postgresql "* ]] || forbid_clusters
     "${as_root[@]}" apt-get update -qq
     for entry in "$@"; do
         names+=("$(first_known_package "$entry")")
@@ -61,7 +62,7 @@ first_known_package() {
     fail "no package $1; apt-cache knows none of them"
 }
 
-# redis-server and nginx start themselves once installed, unless a policy says no. Nobody asked for
+# redis-server, nginx and postgresql start themselves once installed, unless a policy says no. Nobody asked for
 # services here, so there is such a policy for as long as the installation lasts, and no longer,
 # even if it is interrupted. Both functions use install_packages' as_root.
 forbid_services() {
@@ -70,6 +71,15 @@ forbid_services() {
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
     "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
     own_policy=yes
+}
+
+# PostgreSQL's package makes a cluster when it is installed, unless its configuration says no before there
+# is one. Whoever has such a file is asked nothing and overruled in nothing.
+forbid_clusters() {
+    local file=/etc/postgresql-common/createcluster.conf
+    [[ ! -e $file ]] || return 0
+    "${as_root[@]}" mkdir -p "${file%/*}"
+    printf 'create_main_cluster = false\n' | "${as_root[@]}" tee "$file" >/dev/null
 }
 
 allow_services() {
