@@ -19,6 +19,7 @@
 #include "order_script.h"
 #include "purchase_script.h"
 #include "relay_ack_script.h"
+#include "relay_dead_script.h"
 #include "relay_read_script.h"
 #include "relay_release_script.h"
 #include "resolve_script.h"
@@ -31,7 +32,7 @@
 enum keys {
     KEYS_BUCKET,    /* stock, buyers, orders */
     KEYS_WHOLE,     /* all of a bucket's: stock, buyers, orders, relay, dead */
-    KEYS_RELAY,     /* orders, relay */
+    KEYS_RELAY,     /* orders, relay, dead */
     KEYS_CATALOGUE, /* fg:sales */
     KEYS_ROSTER,    /* fg:gateways */
 };
@@ -55,6 +56,7 @@ static const struct {
     [FG_SCRIPT_CATALOGUE_SWAP] = { "catalogue_swap", catalogue_swap_script, KEYS_CATALOGUE, false },
     [FG_SCRIPT_RELAY_READ] = { "relay_read", relay_read_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_ACK] = { "relay_ack", relay_ack_script, KEYS_RELAY, false },
+    [FG_SCRIPT_RELAY_DEAD] = { "relay_dead", relay_dead_script, KEYS_RELAY, false },
     [FG_SCRIPT_RELAY_RELEASE] = { "relay_release", relay_release_script, KEYS_RELAY, false },
     [FG_SCRIPT_ROSTER_BEAT] = { "roster_beat", roster_beat_script, KEYS_ROSTER, false },
     [FG_SCRIPT_SETTLE] = { "settle", settle_script, KEYS_BUCKET, false },
@@ -70,7 +72,7 @@ static const struct {
 } key_rows[] = {
     [KEYS_BUCKET] = { 3, { "stock", "buyers", "orders" } },
     [KEYS_WHOLE] = { 5, { "stock", "buyers", "orders", "relay", "dead" } },
-    [KEYS_RELAY] = { 2, { "orders", "relay" } },
+    [KEYS_RELAY] = { 3, { "orders", "relay", "dead" } },
     [KEYS_CATALOGUE] = { 1, { NULL }, "fg:sales" },
     [KEYS_ROSTER] = { 1, { NULL }, "fg:gateways" },
 };

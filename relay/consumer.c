@@ -17,10 +17,6 @@
 #include "consumer_link.h"
 #include "flashgate/base/clock.h"
 
-enum {
-    SCRIPT_WORDS = 3 /* before an acknowledgement's entries */
-};
-
 /* The reply of relay_read.lua. */
 enum {
     READ_OWNER,
@@ -33,11 +29,11 @@ enum {
 
 /* --- its life --------------------------------------------------------------------------------------- */
 
-static void drop_reply(struct relay_consumer *consumer)
+static void drop_reply(redisReply **reply)
 {
-    if (consumer->reply != NULL)
-        freeReplyObject(consumer->reply);
-    consumer->reply = NULL;
+    if (*reply != NULL)
+        freeReplyObject(*reply);
+    *reply = NULL;
 }
 
 struct relay_consumer *relay_consumer_new(const struct relay_options *options, const char *group,
@@ -52,11 +48,10 @@ struct relay_consumer *relay_consumer_new(const struct relay_options *options, c
     consumer->lanes = 1;
     consumer->generation = UINT64_MAX;
     consumer->events = calloc(options->batch, sizeof *consumer->events);
-    consumer->acknowledgement =
-        calloc(options->batch + SCRIPT_WORDS, sizeof *consumer->acknowledgement);
+    consumer->outcomes = calloc(options->batch, sizeof *consumer->outcomes);
     snprintf(consumer->lease_ms, RELAY_NUMBER_BYTES, "%" PRIu64, options->lease_ns / FG_MS_IN_NS);
     snprintf(consumer->batch, RELAY_NUMBER_BYTES, "%" PRIu64, options->batch);
-    if (consumer->events == NULL || consumer->acknowledgement == NULL)
+    if (consumer->events == NULL || consumer->outcomes == NULL)
         relay_consumer_free(&consumer);
     return consumer;
 }
@@ -76,13 +71,14 @@ void relay_consumer_free(struct relay_consumer **consumer_at)
         return;
     relay_consumer_disconnect(consumer);
     free(consumer->events);
-    free(consumer->acknowledgement);
+    free(consumer->outcomes);
     free(consumer);
 }
 
 void relay_consumer_disconnect(struct relay_consumer *consumer)
 {
-    drop_reply(consumer);
+    drop_reply(&consumer->reply);
+    drop_reply(&consumer->aside);
     fg_redis_free(&consumer->redis);
     consumer->is_connected = false;
     consumer->generation = UINT64_MAX;
@@ -131,24 +127,35 @@ enum fg_result relay_consumer_unexpected(struct fg_error *error, const char *wha
                         bucket, what);
 }
 
-/* A command on one key of a bucket; its reply is kept in consumer->reply. */
-enum fg_result relay_consumer_ask(struct relay_consumer *consumer, struct fg_error *error,
-                                  const char *const *words, int count)
+static enum fg_result ask_into(struct relay_consumer *consumer, redisReply **reply,
+                               struct fg_error *error, const char *const *words, int count)
 {
     size_t lengths[8];
     assert(count <= (int)FG_COUNT_OF(lengths));
     for (int index = 0; index < count; index++)
         lengths[index] = strlen(words[index]);
-    drop_reply(consumer);
+    drop_reply(reply);
     return relay_consumer_sort_refusal(
-        fg_redis_command(consumer->redis, &consumer->reply, error, count, words, lengths), error);
+        fg_redis_command(consumer->redis, reply, error, count, words, lengths), error);
+}
+
+enum fg_result relay_consumer_ask(struct relay_consumer *consumer, struct fg_error *error,
+                                  const char *const *words, int count)
+{
+    return ask_into(consumer, &consumer->reply, error, words, count);
+}
+
+enum fg_result relay_consumer_ask_aside(struct relay_consumer *consumer, struct fg_error *error,
+                                        const char *const *words, int count)
+{
+    return ask_into(consumer, &consumer->aside, error, words, count);
 }
 
 enum fg_result relay_consumer_run(struct relay_consumer *consumer, enum fg_script script,
                                   uint32_t bucket, struct fg_error *error, const char *const *words,
                                   int count)
 {
-    drop_reply(consumer);
+    drop_reply(&consumer->reply);
     return relay_consumer_sort_refusal(
         fg_redis_script(consumer->redis, script, bucket, &consumer->reply, error, count, words),
         error);
@@ -161,7 +168,7 @@ enum fg_result relay_consumer_connect(struct relay_consumer *consumer, struct fg
     enum fg_result result = fg_redis_new(&consumer->options->redis, &consumer->redis, error);
     if (result == FG_OK)
         result = relay_consumer_ask(consumer, error, ping, 1);
-    drop_reply(consumer);
+    drop_reply(&consumer->reply);
     consumer->is_connected = result == FG_OK;
     return result;
 }
@@ -172,6 +179,7 @@ static enum fg_result decode_entry(const struct relay_bucket *bucket, const redi
                                    struct relay_event *event_r, struct fg_error *error)
 {
     struct fg_text fields[2 * RELAY_ENTRY_FIELDS];
+    memset(event_r, 0, sizeof *event_r);
     if (!relay_reply_is_array(entry, 2) || !relay_reply_is_array(entry->element[1], 0))
         return relay_consumer_unexpected(error, "an entry", bucket->origin.bucket);
     size_t count = entry->element[1]->elements;
@@ -181,16 +189,22 @@ static enum fg_result decode_entry(const struct relay_bucket *bucket, const redi
                         event_r, error);
 }
 
-/* Up to the first entry that cannot be understood. */
 void relay_consumer_decode(struct relay_consumer *consumer, const struct relay_bucket *bucket,
                            const redisReply *entries, struct relay_batch *batch)
 {
-    *batch = (struct relay_batch){ .events = consumer->events };
+    *batch = (struct relay_batch){ .events = consumer->events, .outcomes = consumer->outcomes };
     while (batch->count < entries->elements && batch->count < consumer->options->batch) {
-        if (decode_entry(bucket, entries->element[batch->count], &consumer->events[batch->count],
-                         &batch->breakage) != FG_OK) {
-            batch->is_broken = true;
-            return;
+        struct relay_event *event = &consumer->events[batch->count];
+        struct relay_outcome *outcome = &consumer->outcomes[batch->count];
+        *outcome = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW };
+        if (decode_entry(bucket, entries->element[batch->count], event, &batch->breakage) !=
+            FG_OK) {
+            batch->is_broken = event->id[0] == '\0';
+            if (batch->is_broken)
+                return;
+            outcome->kind = RELAY_OUTCOME_DEAD;
+            relay_copy_text(outcome->reason, sizeof outcome->reason,
+                            fg_text_of(batch->breakage.text));
         }
         batch->count++;
     }
@@ -297,22 +311,6 @@ enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay
     if (result != FG_OK)
         return result;
     return take_entries(consumer, bucket, asks_pending, most, now_ns, outcome_r, batch_r, error);
-}
-
-enum fg_result relay_consumer_acknowledge(struct relay_consumer *consumer,
-                                          struct relay_bucket *bucket,
-                                          const struct relay_batch *batch, struct fg_error *error)
-{
-    char token[RELAY_NUMBER_BYTES];
-    assert(batch->events == consumer->events && batch->count <= consumer->options->batch);
-    snprintf(token, sizeof token, "%" PRIu64, bucket->token);
-    consumer->acknowledgement[0] = consumer->group;
-    consumer->acknowledgement[1] = consumer->owner;
-    consumer->acknowledgement[2] = token;
-    for (size_t index = 0; index < batch->count; index++)
-        consumer->acknowledgement[SCRIPT_WORDS + index] = batch->events[index].entry;
-    return relay_consumer_run(consumer, FG_SCRIPT_RELAY_ACK, bucket->origin.bucket, error,
-                              consumer->acknowledgement, (int)(SCRIPT_WORDS + batch->count));
 }
 
 enum fg_result relay_consumer_release(struct relay_consumer *consumer, struct relay_bucket *bucket,

@@ -19,6 +19,7 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
 #include "flashgate/inventory/names.h"
+#include "flashgate/relay/sink.h"
 #include "relay_options.h"
 
 struct relay_consumer;
@@ -47,8 +48,12 @@ enum relay_read_outcome {
 /* Events as they were read. They point into memory of the consumer, until its next call. */
 struct relay_batch {
     const struct relay_event *events;
+    /* What became of each, for the caller to write. An entry that cannot be understood is dead from the beginning; of
+     * its event there is only what relay_decode leaves. */
+    struct relay_outcome *outcomes;
     size_t count;
-    /* The entry after these cannot be understood; nothing behind it was decoded. */
+    /* The entry after these has no id that could be acknowledged, or (relay_consumer_page) cannot be understood;
+     * nothing behind it was decoded. */
     bool is_broken;
     struct fg_error breakage;
 };
@@ -83,10 +88,11 @@ enum fg_result relay_consumer_read(struct relay_consumer *consumer, struct relay
                                    uint64_t most, uint64_t now_ns,
                                    enum relay_read_outcome *outcome_r, struct relay_batch *batch_r,
                                    struct fg_error *error) FG_MUST_CHECK;
-/* Acknowledges the first `count` events of the batch. FG_REFUSED: the lease is another's by now. */
+/* Acknowledges the batch, and makes a letter of each of its dead events, in one step with that. FG_REFUSED: the
+ * lease is another's by now. Whatever it returns, the batch is at its end. */
 enum fg_result relay_consumer_acknowledge(struct relay_consumer *consumer,
                                           struct relay_bucket *bucket,
-                                          const struct relay_batch *batch,
+                                          const struct relay_batch *batch, uint64_t *letters_r,
                                           struct fg_error *error) FG_MUST_CHECK;
 /* Gives the lease back, so that another need not wait for its end. */
 enum fg_result relay_consumer_release(struct relay_consumer *consumer, struct relay_bucket *bucket,

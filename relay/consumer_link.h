@@ -24,8 +24,9 @@ struct relay_consumer {
     uint64_t generation; /* of the catalogue that was read last; UINT64_MAX: none */
     uint64_t catalogue_connects;
     redisReply *reply;
-    struct relay_event *events;   /* options->batch of them */
-    const char **acknowledgement; /* the words of one: SCRIPT_WORDS and the entries */
+    redisReply *aside; /* of what is asked while a batch is held: relay_consumer_ask_aside */
+    struct relay_event *events;     /* options->batch of them */
+    struct relay_outcome *outcomes; /* likewise */
     char lease_ms[RELAY_NUMBER_BYTES], batch[RELAY_NUMBER_BYTES];
 };
 
@@ -34,6 +35,9 @@ struct relay_consumer {
 /* A command on one key of a bucket. */
 enum fg_result relay_consumer_ask(struct relay_consumer *consumer, struct fg_error *error,
                                   const char *const *words, int count) FG_MUST_CHECK;
+/* The same, with the answer in consumer->aside: the batch is kept. */
+enum fg_result relay_consumer_ask_aside(struct relay_consumer *consumer, struct fg_error *error,
+                                        const char *const *words, int count) FG_MUST_CHECK;
 enum fg_result relay_consumer_run(struct relay_consumer *consumer, enum fg_script script,
                                   uint32_t bucket, struct fg_error *error, const char *const *words,
                                   int count) FG_MUST_CHECK;
@@ -42,7 +46,10 @@ enum fg_result relay_consumer_sort_refusal(enum fg_result result, struct fg_erro
 enum fg_result relay_consumer_unexpected(struct fg_error *error, const char *what, uint32_t bucket);
 bool relay_error_says(const struct fg_error *error, const char *word);
 
-/* Up to the first entry that cannot be understood. */
+/* How a letter that cannot be read calls its event. */
+#define RELAY_UNREADABLE "unreadable"
+
+/* Up to the first entry that has no id. */
 void relay_consumer_decode(struct relay_consumer *consumer, const struct relay_bucket *bucket,
                            const redisReply *entries, struct relay_batch *batch);
 

@@ -32,12 +32,11 @@
 #include <time.h>
 
 #include "flashgate/base/clock.h"
+#include "flashgate/base/hash.h"
 #include "flashgate/base/log.h"
 #include "flashgate/base/state.h"
 
 enum {
-    REST_LEAST_MS = 20,
-    REST_MOST_MS = 1000,
     BLIND_REST_MS = 1000, /* while the sink is away: how often its backlog is looked at */
     RELEASE_MS = 1000     /* for giving all leases back */
 };
@@ -85,12 +84,12 @@ static bool is_stopping(struct relay_lane *lane)
 }
 
 /* After a failure: try again later, each time a little later, until something worked. */
-static enum state rest_then(struct relay_lane *lane, uint64_t *rest_ns, enum state again)
+static enum state rest_then(struct relay_lane *lane, struct relay_backoff *backoff,
+                            uint64_t asked_ns, enum state again)
 {
-    *rest_ns = *rest_ns == 0 ? REST_LEAST_MS * FG_MS_IN_NS : *rest_ns * 2;
-    if (*rest_ns > REST_MOST_MS * FG_MS_IN_NS)
-        *rest_ns = REST_MOST_MS * FG_MS_IN_NS;
-    lane->rest_until_ns = fg_clock_steady_ns() + *rest_ns;
+    uint32_t dice;
+    fg_random(&dice, sizeof dice);
+    lane->rest_until_ns = fg_clock_steady_ns() + relay_backoff_next_ns(backoff, asked_ns, dice);
     lane->after_rest = again;
     return RESTING;
 }
@@ -114,7 +113,7 @@ static enum state rest_for_breaker(struct relay_lane *lane, uint64_t now_ns, uin
 
 static enum state link_lost(struct relay_lane *lane)
 {
-    if (lane->link_rest_ns == 0)
+    if (relay_backoff_is_first(&lane->link_backoff))
         fg_log(FG_LOG_WARN, "redis_away", FG_STRING_FIELD("sink", lane->settings.sink->id),
                FG_STRING_FIELD("reason", lane->error.text));
     relay_consumer_disconnect(lane->consumer);
@@ -124,24 +123,27 @@ static enum state link_lost(struct relay_lane *lane)
     relay_lane_expect_pending(lane);
     relay_lane_count_failure(lane, RELAY_FAILURE_REDIS);
     relay_status_set_redis(&lane->status, false, lane->error.text);
-    return rest_then(lane, &lane->link_rest_ns, CONNECTING);
+    return rest_then(lane, &lane->link_backoff, 0, CONNECTING);
 }
 
 /* The sink is closed, so that the next attempt meets whatever is there then. */
 static enum state sink_lost(struct relay_lane *lane, uint64_t started_ns)
 {
+    uint64_t asked_ns = 0;
     relay_sink_breaker_tell(lane->settings.breaker, FG_CALL_ERROR, started_ns);
-    if (lane->sink_rest_ns == 0)
+    if (relay_backoff_is_first(&lane->sink_backoff))
         fg_log(FG_LOG_ERROR, "sink_away", FG_STRING_FIELD("sink", lane->settings.sink->id),
                FG_STRING_FIELD("reason", lane->error.text));
     lane->must_prove_sink |= lane->sink != NULL;
+    if (lane->sink != NULL && lane->calls->retry_after_ns != NULL)
+        asked_ns = lane->calls->retry_after_ns(lane->sink);
     if (!lane->calls->stays_open)
         lane->calls->close(&lane->sink);
     forget_batch(lane);
     relay_lane_expect_pending(lane);
     relay_lane_count_failure(lane, RELAY_FAILURE_SINK);
     relay_status_set_sink(&lane->status, false, lane->error.text);
-    return rest_then(lane, &lane->sink_rest_ns, OPENING);
+    return rest_then(lane, &lane->sink_backoff, asked_ns, OPENING);
 }
 
 static void tell_sink_up(struct relay_lane *lane)
@@ -149,7 +151,7 @@ static void tell_sink_up(struct relay_lane *lane)
     fg_log(FG_LOG_INFO, "sink_up", FG_STRING_FIELD("sink", lane->settings.sink->id),
            FG_STRING_FIELD("type", lane->calls->type));
     lane->must_prove_sink = false;
-    lane->sink_rest_ns = 0;
+    relay_backoff_reset(&lane->sink_backoff);
     relay_status_set_sink(&lane->status, true, "");
 }
 
@@ -267,7 +269,7 @@ static enum state step_reading(struct relay_lane *lane)
                                                 &outcome, &lane->batch, &lane->error);
     if (relay_is_link_error(result))
         return link_lost(lane);
-    lane->link_rest_ns = 0;
+    relay_backoff_reset(&lane->link_backoff);
     say_lease_won(lane, token_before);
     if (result != FG_OK) {
         relay_lane_stop_bucket(lane, &lane->error);
@@ -276,18 +278,39 @@ static enum state step_reading(struct relay_lane *lane)
     return take_batch(lane, outcome, now_ns);
 }
 
-static enum fg_result apply_batch(struct relay_lane *lane)
+static enum fg_result apply_batch(struct relay_lane *lane, size_t *applied_r)
 {
+    *applied_r = 0;
     for (size_t index = 0; index < lane->batch.count; index++) {
+        if (lane->batch.outcomes[index].kind == RELAY_OUTCOME_DEAD)
+            continue;
         enum fg_result result =
             lane->calls->apply(lane->sink, &lane->batch.events[index], &lane->error);
         if (result != FG_OK)
             return result;
+        ++*applied_r;
     }
     return FG_OK;
 }
 
-static enum fg_result write_batch(struct relay_lane *lane, uint64_t *new_events)
+/* The sink speaks of those events only that it was given. */
+static void take_outcomes(struct relay_lane *lane)
+{
+    const struct relay_outcome *next = lane->outcomes;
+    for (size_t index = 0; index < lane->batch.count; index++)
+        if (lane->batch.outcomes[index].kind != RELAY_OUTCOME_DEAD)
+            lane->batch.outcomes[index] = *next++;
+}
+
+static size_t count_outcomes(const struct relay_batch *batch, enum relay_outcome_kind kind)
+{
+    size_t sum = 0;
+    for (size_t index = 0; index < batch->count; index++)
+        sum += batch->outcomes[index].kind == kind;
+    return sum;
+}
+
+static enum fg_result write_batch(struct relay_lane *lane)
 {
     const struct relay_bucket *bucket = relay_lane_bucket(lane);
     const struct relay_batch_head head = {
@@ -296,29 +319,24 @@ static enum fg_result write_batch(struct relay_lane *lane, uint64_t *new_events)
         .sale = fg_text_of(bucket->sale),
         .sku = fg_text_of(bucket->sku),
     };
+    size_t applied;
     enum fg_result result = lane->calls->begin(lane->sink, &head, &lane->error);
     if (result != FG_OK)
         return result;
-    result = apply_batch(lane);
+    result = apply_batch(lane, &applied);
     if (result != FG_OK) {
         lane->calls->rollback(lane->sink);
         return result;
     }
     result = lane->calls->commit(lane->sink, lane->outcomes, &lane->error);
-    for (size_t index = 0; result == FG_OK && index < lane->batch.count; index++)
-        *new_events += lane->outcomes[index].kind == RELAY_OUTCOME_NEW;
+    if (result == FG_OK)
+        take_outcomes(lane);
     return result;
 }
 
-static enum state step_writing(struct relay_lane *lane)
+static void tell_written(struct relay_lane *lane, uint64_t started_ns)
 {
-    uint64_t started_ns = fg_clock_steady_ns();
-    uint64_t new_events = 0;
-    enum fg_result result = write_batch(lane, &new_events);
-    if (result == FG_REFUSED)
-        return lease_lost(lane);
-    if (result != FG_OK)
-        return sink_lost(lane, started_ns);
+    uint64_t new_events = count_outcomes(&lane->batch, RELAY_OUTCOME_NEW);
     relay_sink_breaker_tell(lane->settings.breaker, FG_CALL_GOOD, started_ns);
     if (lane->must_prove_sink)
         tell_sink_up(lane);
@@ -326,27 +344,57 @@ static enum state step_writing(struct relay_lane *lane)
                        fg_clock_steady_ns() - started_ns);
     count(lane, RELAY_BATCHES, 1);
     count(lane, RELAY_EVENTS_DELIVERED, new_events);
-    count(lane, RELAY_EVENTS_REPEATED, lane->batch.count - new_events);
+    count(lane, RELAY_EVENTS_REPEATED, count_outcomes(&lane->batch, RELAY_OUTCOME_KNOWN));
     relay_status_add_batch(&lane->status, lane->schedule.current, new_events,
                            lane->batch.events[lane->batch.count - 1].id);
+}
+
+/* Before the first batch under a lease, and where something is dead, Redis is asked about dead letters. */
+static enum state step_writing(struct relay_lane *lane)
+{
+    enum fg_result result = relay_lane_mark_dead(lane);
+    if (relay_is_link_error(result))
+        return link_lost(lane);
+    if (result != FG_OK) {
+        relay_lane_stop_bucket(lane, &lane->error);
+        forget_batch(lane);
+        return CHOOSING;
+    }
+    if (count_outcomes(&lane->batch, RELAY_OUTCOME_DEAD) == lane->batch.count)
+        return ACKNOWLEDGING;
+    uint64_t started_ns = fg_clock_steady_ns();
+    result = write_batch(lane);
+    if (result == FG_REFUSED)
+        return lease_lost(lane);
+    if (result != FG_OK)
+        return sink_lost(lane, started_ns);
+    tell_written(lane, started_ns);
     return ACKNOWLEDGING;
 }
 
 static enum state step_acknowledging(struct relay_lane *lane)
 {
+    uint64_t letters = 0;
     enum fg_result result = relay_consumer_acknowledge(lane->consumer, relay_lane_bucket(lane),
-                                                       &lane->batch, &lane->error);
+                                                       &lane->batch, &letters, &lane->error);
     if (relay_is_link_error(result))
         return link_lost(lane);
     if (result == FG_REFUSED)
         return lease_lost(lane);
     if (result != FG_OK) {
+        relay_lane_forget_dead(lane, lane->schedule.current);
         relay_lane_stop_bucket(lane, &lane->error);
-    } else if (lane->batch.is_broken) {
-        relay_lane_stop_bucket(lane, &lane->batch.breakage);
     } else {
+        relay_lane_note_dead(lane, letters);
+    }
+    if (result == FG_OK && lane->batch.is_broken) {
+        relay_lane_stop_bucket(lane, &lane->batch.breakage);
+    } else if (result == FG_OK) {
         relay_lane_start_bucket(lane);
-        relay_schedule_look_at_once(&lane->schedule);
+        if (lane->batch.count < lane->most)
+            relay_schedule_gather(&lane->schedule, fg_clock_steady_ns());
+        else
+            relay_schedule_look_at_once(&lane->schedule);
     }
     relay_schedule_turn(&lane->schedule)->is_caught_up = false;
     forget_batch(lane);
@@ -439,6 +487,9 @@ static void free_memory(struct relay_lane *lane)
     relay_schedule_free(&lane->schedule);
     pthread_cond_destroy(&lane->roused);
     pthread_mutex_destroy(&lane->lock);
+    for (size_t index = 0; index < lane->dead_set_count; index++)
+        relay_dead_set_forget(&lane->dead_sets[index]);
+    free(lane->dead_sets);
     free(lane->buckets);
     free(lane->outcomes);
     memset(lane, 0, sizeof *lane);

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backoff.h"
 #include "consumer.h"
+#include "dead_set.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
 #include "flashgate/relay/sink.h"
@@ -46,14 +48,16 @@ struct relay_lane {
     size_t bucket_count;
     struct relay_schedule schedule; /* of the buckets, at the same index */
     struct relay_batch batch;
-    struct relay_outcome *outcomes; /* of the batch; room for the largest */
+    struct relay_outcome *outcomes;   /* what the sink says; room for the largest batch */
+    struct relay_dead_set *dead_sets; /* of the buckets, at the same index */
+    size_t dead_set_count;
     uint64_t catalogue_due_ns, backlog_due_ns;
     bool is_catalogue_missed; /* the last attempt to read it failed */
     size_t backlog_next;
     uint64_t rest_until_ns;
-    uint64_t link_rest_ns, sink_rest_ns; /* the last rest after a failure; 0: there was none */
-    uint8_t after_rest;                  /* a state */
-    uint64_t most;                       /* events in the next batch */
+    struct relay_backoff link_backoff, sink_backoff;
+    uint8_t after_rest; /* a state */
+    uint64_t most;      /* events in the next batch */
     struct fg_error error;
 
     pthread_t thread;
@@ -88,6 +92,16 @@ void relay_lane_start_bucket(struct relay_lane *lane);
 /* When they are due; FG_OK unless the link is lost. */
 enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 enum fg_result relay_lane_measure_backlog(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
+
+/* --- of the lane's own thread: lane_dead.c ------------------------------------------------------------ */
+
+bool relay_lane_grow_dead(struct relay_lane *lane, size_t count) FG_MUST_CHECK;
+/* What was known of a bucket's dead letters may not hold any more. */
+void relay_lane_forget_dead(struct relay_lane *lane, size_t index);
+/* Marks what follows dead letters in the batch in hand. FG_INVALID: the letters cannot be read. */
+enum fg_result relay_lane_mark_dead(struct relay_lane *lane) FG_MUST_CHECK;
+/* The batch was acknowledged, and so many letters were made. */
+void relay_lane_note_dead(struct relay_lane *lane, uint64_t letters);
 
 static inline bool relay_is_link_error(enum fg_result result)
 {

@@ -39,6 +39,7 @@ void relay_lane_drop_lease(struct relay_lane *lane, size_t index)
     lane->buckets[index].wants_pending = true;
     lane->schedule.turns[index].is_caught_up = false;
     relay_status_set_lease(&lane->status, index, &lane->buckets[index]);
+    relay_lane_forget_dead(lane, index);
 }
 
 /* --- a bucket that needs a person ------------------------------------------------------------------- */
@@ -100,7 +101,8 @@ enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t no
         return result;
     if (result != FG_OK)
         return miss_catalogue(lane);
-    if (!relay_schedule_grow(&lane->schedule, lane->bucket_count) ||
+    if (!relay_lane_grow_dead(lane, lane->bucket_count) ||
+        !relay_schedule_grow(&lane->schedule, lane->bucket_count) ||
         !relay_status_set_buckets(&lane->status, lane->buckets, lane->bucket_count)) {
         fg_error_set(&lane->error, FG_EXHAUSTED, "no memory for %zu buckets", lane->bucket_count);
         return miss_catalogue(lane);

@@ -198,5 +198,12 @@ enum fg_result relay_consumer_page(struct relay_consumer *consumer,
     if (!relay_reply_is_array(consumer->reply, 0))
         return relay_consumer_unexpected(error, "XRANGE", bucket->origin.bucket);
     relay_consumer_decode(consumer, bucket, consumer->reply, batch_r);
+    for (size_t index = 0; index < batch_r->count; index++)
+        if (batch_r->outcomes[index].kind == RELAY_OUTCOME_DEAD) {
+            batch_r->is_broken = true;
+            relay_copy_text(batch_r->breakage.text, sizeof batch_r->breakage.text,
+                            fg_text_of(batch_r->outcomes[index].reason));
+            batch_r->count = index;
+        }
     return FG_OK;
 }

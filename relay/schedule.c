@@ -79,6 +79,16 @@ void relay_schedule_look_at_once(struct relay_schedule *schedule)
     turn->due_ns = 0;
 }
 
+void relay_schedule_gather(struct relay_schedule *schedule, uint64_t now_ns)
+{
+    uint64_t most_ns = schedule->options->lease_ns / LEASES_A_PERIOD;
+    uint64_t linger_ns = schedule->options->linger_ns;
+    relay_schedule_look_at_once(schedule);
+    if (linger_ns > 0)
+        relay_schedule_turn(schedule)->due_ns =
+            now_ns + (linger_ns < most_ns ? linger_ns : most_ns);
+}
+
 void relay_schedule_look_later(struct relay_schedule *schedule, uint64_t now_ns)
 {
     struct relay_turn *turn = relay_schedule_turn(schedule);

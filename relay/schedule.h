@@ -37,6 +37,8 @@ bool relay_schedule_next(struct relay_schedule *schedule, uint64_t now_ns, uint6
 
 /* --- when to look at the bucket in hand again ------------------------------------------------------- */
 void relay_schedule_look_at_once(struct relay_schedule *schedule);
+/* After a batch that was not full: not before `linger` is over. */
+void relay_schedule_gather(struct relay_schedule *schedule, uint64_t now_ns);
 void relay_schedule_look_later(struct relay_schedule *schedule, uint64_t now_ns);
 void relay_schedule_look_at_all(struct relay_schedule *schedule); /* every bucket, at once */
 

@@ -114,6 +114,14 @@ void relay_status_set_backlog(struct relay_status *status, size_t index,
     pthread_mutex_unlock(&status->lock);
 }
 
+void relay_status_set_dead(struct relay_status *status, size_t index, uint64_t letters)
+{
+    pthread_mutex_lock(&status->lock);
+    assert(index < status->bucket_count);
+    status->buckets[index].dead = letters;
+    pthread_mutex_unlock(&status->lock);
+}
+
 void relay_status_set_stopped(struct relay_status *status, size_t index, const char *problem)
 {
     pthread_mutex_lock(&status->lock);
@@ -160,6 +168,7 @@ void relay_status_add(struct relay_status *status, struct relay_status_sums *sum
         copy_text(sums->problem, sizeof sums->problem, status->problem);
     for (size_t index = 0; index < status->bucket_count; index++) {
         add_backlog(&sums->backlog, &status->buckets[index].backlog);
+        sums->dead += status->buckets[index].dead;
         sums->leases_held += status->buckets[index].token != 0;
     }
     pthread_mutex_unlock(&status->lock);
@@ -186,8 +195,8 @@ static void add_bucket_json(const struct relay_bucket_status *bucket, struct fg_
     add_member(out, "sale", bucket->sale);
     add_member(out, "sku", bucket->sku);
     add_member(out, "owner", bucket->owner);
-    fg_buffer_add_format(out, ",\"token\":%" PRIu64 ",\"backlog\":%" PRIu64, bucket->token,
-                         bucket->backlog.events);
+    fg_buffer_add_format(out, ",\"token\":%" PRIu64 ",\"backlog\":%" PRIu64 ",\"dead\":%" PRIu64,
+                         bucket->token, bucket->backlog.events, bucket->dead);
     add_member(out, "last_event", bucket->last_event);
     add_member(out, "problem", bucket->problem);
     fg_buffer_add_byte(out, '}');
@@ -202,12 +211,12 @@ void relay_status_add_json(const struct relay_status_sums *sums, const char *id,
     add_member(out, "type", type);
     fg_buffer_add_format(out,
                          ",\"ready\":%s,\"redis_connected\":%s,\"sink_open\":%s,\"lanes\":%zu"
-                         ",\"delivered\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"backlog\":%" PRIu64
-                         ",\"oldest_age_s\":%" PRId64,
+                         ",\"delivered\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"dead\":%" PRIu64
+                         ",\"backlog\":%" PRIu64 ",\"oldest_age_s\":%" PRId64,
                          relay_status_is_ready(sums) ? "true" : "false",
                          sums->redis_connected == sums->lanes ? "true" : "false",
                          sums->sink_open == sums->lanes ? "true" : "false", sums->lanes,
-                         sums->delivered, sums->batches, sums->backlog.events,
+                         sums->delivered, sums->batches, sums->dead, sums->backlog.events,
                          age_ms < 0 ? 0 : age_ms / 1000);
     add_member(out, "problem", sums->problem);
     fg_buffer_add_string(out, ",\"buckets\":[");

@@ -22,6 +22,7 @@ struct relay_bucket_status {
     uint64_t token;
     char last_event[RELAY_ID_BYTES]; /* committed by this relay; "" none yet */
     struct relay_backlog backlog;
+    uint64_t dead;                     /* letters, while the lease is ours */
     char problem[RELAY_PROBLEM_BYTES]; /* why it is stopped; "" it is not */
 };
 
@@ -49,6 +50,7 @@ void relay_status_set_lease(struct relay_status *status, size_t index,
                             const struct relay_bucket *bucket);
 void relay_status_set_backlog(struct relay_status *status, size_t index,
                               const struct relay_backlog *backlog);
+void relay_status_set_dead(struct relay_status *status, size_t index, uint64_t letters);
 /* "" ends the stop. */
 void relay_status_set_stopped(struct relay_status *status, size_t index, const char *problem);
 void relay_status_add_batch(struct relay_status *status, size_t index, uint64_t events,
@@ -61,7 +63,7 @@ struct relay_status_sums {
     size_t lanes, redis_connected, sink_open,
         catalogue_read;                /* lanes, and those of which it is so */
     char problem[RELAY_PROBLEM_BYTES]; /* the first there is */
-    uint64_t delivered, batches;
+    uint64_t delivered, batches, dead;
     struct relay_backlog backlog;
     size_t buckets, buckets_stopped, leases_held;
 };

@@ -3,7 +3,7 @@
 -- Reading and renewing are one step, so that a relay that lost its lease gets nothing. The token grows with
 -- every holder; the sink's transaction checks it.
 --
--- KEYS  orders, relay
+-- KEYS  orders, relay, dead (not used)
 -- ARGV  sink, owner, lease ms, entries at most, '1' to take first what is pending, whoever left it
 -- Reply [owner, token, until ms, last ledger id, entries] or, to who does not hold the lease, ['', token, until]
 

@@ -1,6 +1,6 @@
 -- relay_release.lua - gives a lease back at a clean stop, so that the next relay need not wait for its lapse.
 --
--- KEYS  orders, relay
+-- KEYS  orders, relay, dead (not used)
 -- ARGV  sink, owner, token
 -- Reply 1, or 0 when the lease was another's. The token stays: it must keep growing.
 

@@ -155,6 +155,8 @@ static enum fg_result make_event_id(const struct relay_origin *origin, struct re
     fg_order_id_add(&out, &id);
     event->id[out.length] = '\0';
     if (out.overflowed)
+        event->id[0] = '\0';
+    if (out.overflowed)
         return fg_error_set(error, FG_INVALID, "its event id would be longer than %d characters",
                             FG_ORDER_ID_BYTES);
     return FG_OK;
@@ -331,6 +333,24 @@ static enum fg_result read_event(const struct relay_origin *origin,
     return read_other_event(fields, event, error);
 }
 
+/* Of an entry that does not fit: what later events of the same order are known by. */
+static void salvage(const struct relay_origin *origin, const struct fg_text *fields,
+                    size_t field_count, struct relay_event *event)
+{
+    struct relay_event kept = { .kind = RELAY_EVENT_COUNT, .position = event->position };
+    struct fg_text order = { NULL, 0 };
+    memcpy(kept.entry, event->entry, sizeof kept.entry);
+    memcpy(kept.id, event->id, sizeof kept.id);
+    for (size_t at = 0; at + 1 < field_count && at < 2 * RELAY_ENTRY_FIELDS; at += 2)
+        if (fg_text_equal(fields[at], fg_text_of(field_names[FIELD_ORDER])))
+            order = fields[at + 1];
+    if (order.at == NULL)
+        memcpy(kept.order, kept.id, sizeof kept.order);
+    else if (is_earlier_order(origin, order, kept.position))
+        memcpy(kept.order, order.at, order.length);
+    *event = kept;
+}
+
 enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text entry,
                             const struct fg_text *fields, size_t field_count,
                             struct relay_event *event_r, struct fg_error *error)
@@ -348,6 +368,8 @@ enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text en
         result = sort_fields(fields, field_count, &sorted, error);
     if (result == FG_OK)
         result = read_event(origin, &sorted, event_r, error);
+    if (result != FG_OK && event_r->id[0] != '\0')
+        salvage(origin, fields, field_count, event_r);
     if (result != FG_OK)
         fg_error_prefix(error, "bucket %" PRIu32 ", entry %.*s", origin->bucket,
                         (int)(entry.length < RELAY_ENTRY_BYTES ? entry.length : RELAY_ENTRY_BYTES),

@@ -26,7 +26,7 @@ bool relay_outcome_follows(const struct relay_event *const *events, struct relay
             continue;
         outcomes[index].kind = RELAY_OUTCOME_DEAD;
         snprintf(outcomes[index].reason, sizeof outcomes[index].reason,
-                 "follows %s of the same order, which is dead", events[earlier]->id);
+                 RELAY_FOLLOWS "%s of the same order, which is dead", events[earlier]->id);
         return true;
     }
     return false;

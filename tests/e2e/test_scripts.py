@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from flashgate.bucket import (  # noqa: F401 - client and bucket are fixtures
-    BUYERS, DAY_MS, EPOCH, FOREVER, ORDERS, RECORD_BYTES, RELAY, STOCK, bucket, client, key, pack, record)
+    BUYERS, DAY_MS, DEAD, EPOCH, FOREVER, ORDERS, RECORD_BYTES, RELAY, STOCK, bucket, client, key, pack, record)
 
 # --- the model ---------------------------------------------------------------------------------------------
 
@@ -648,7 +648,7 @@ def test_relay_reads_in_the_ledgers_order_and_acknowledges(bucket):
     assert [e[0] for e in entries] == [e[0] for e in bucket.redis.xrange(ORDERS)] and entries[-1][0] == last
     assert relay_read(bucket, "r1")[4] == []
     ids = [e[0] for e in entries]
-    assert bucket.run("relay_ack", [ORDERS, RELAY], "books", "r1", 1, *ids) == 4
+    assert bucket.run("relay_ack", [ORDERS, RELAY, DEAD], "books", "r1", 1, len(ids), *ids) == 0
     assert relay_read(bucket, "r1", claim="1")[4] == []
 
 
@@ -662,8 +662,32 @@ def test_relay_lease_admits_one_and_passes_on_what_was_pending(bucket):
     owner, token, _, _, entries = relay_read(bucket, "r2", claim="1")
     assert (owner, token, [e[0] for e in entries]) == ("r2", 2, ids)
     with pytest.raises(redis.ResponseError, match="LEASE"):
-        bucket.run("relay_ack", [ORDERS, RELAY], "books", "r1", 1, *ids)
-    assert bucket.run("relay_ack", [ORDERS, RELAY], "books", "r2", 2, *ids) == 2
+        bucket.run("relay_ack", [ORDERS, RELAY, DEAD], "books", "r1", 1, len(ids), *ids)
+    assert bucket.run("relay_ack", [ORDERS, RELAY, DEAD], "books", "r2", 2, len(ids), *ids) == 0
+    assert bucket.redis.xpending(ORDERS, "books")["pending"] == 0
+
+
+def test_a_dead_letter_is_made_once_and_with_the_acknowledgement(bucket):
+    bucket.create(per_user=5)
+    bucket.redis.xgroup_create(ORDERS, "books", "0")
+    bucket.buy("ann")
+    opened, bought = [e[0] for e in relay_read(bucket, "r1")[4]]
+    letter = [bought, "event", "order", "held", "no", "1"]
+    for made in (1, 0):  # the answer was lost, and it was asked again
+        assert bucket.run("relay_ack", [ORDERS, RELAY, DEAD], "books", "r1", 1, 1, opened, *letter) == made
+    (place, fields), = bucket.redis.xrange(DEAD)
+    assert bucket.redis.xpending(ORDERS, "books")["pending"] == 0
+    assert abs(int(fields.pop("at_ms")) - bucket.now()) < 10_000
+    assert fields == {"version": "1", "sink": "books", "entry": bought, "event_id": "event", "order": "order",
+                      "kind": "held", "reason": "no", "attempts": "1"}
+    renewed = [place, bought, "event", "order", "held", "still no", "2"]
+    with pytest.raises(redis.ResponseError, match="LEASE"):
+        bucket.run("relay_dead", [ORDERS, RELAY, DEAD], "books", "r2", 1, *renewed)
+    assert [bucket.run("relay_dead", [ORDERS, RELAY, DEAD], "books", "r1", 1, *renewed) for _ in "12"] == [1, 0]
+    (place, fields), = bucket.redis.xrange(DEAD)
+    assert (fields["reason"], fields["attempts"]) == ("still no", "2")
+    assert bucket.run("relay_dead", [ORDERS, RELAY, DEAD], "books", "r1", 1, place) == 1
+    assert bucket.redis.xlen(DEAD) == 0
 
 
 def test_relay_releases_its_lease_at_a_clean_stop(bucket):

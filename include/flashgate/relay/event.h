@@ -82,7 +82,9 @@ struct relay_origin {
 };
 
 /* `fields` are name and value in turn, as in the stream entry. FG_INVALID with a sentence naming bucket,
- * entry and what is wrong with it. */
+ * entry and what is wrong with it; then event_r has position, entry, id and order alone, those that could be read
+ * (an entry that names no order may be an order's first event, and is taken for one), and kind is
+ * RELAY_EVENT_COUNT. */
 enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text entry,
                             const struct fg_text *fields, size_t field_count,
                             struct relay_event *event_r, struct fg_error *error) FG_MUST_CHECK;

@@ -83,6 +83,9 @@ struct relay_batch_head {
     struct relay_origin origin;
     uint64_t token;
     struct fg_text sale, sku;
+    /* One event that was dead, tried anew: it is older than what the sink has had from this bucket, so progress
+     * says nothing about it and does not move, and an earlier answer about it counts no more. */
+    bool is_retry;
 };
 
 enum relay_outcome_kind {
@@ -183,6 +186,8 @@ extern const struct relay_sink_calls relay_sink_postgresql;
 /* Everything: the bounds of a reader that wants all. */
 #define RELAY_BEFORE_ALL ((struct fg_ledger_entry){ 0, 0 })
 #define RELAY_AFTER_ALL  ((struct fg_ledger_entry){ INT64_MAX, INT64_MAX })
+
+#define RELAY_FOLLOWS "follows " /* how the reason of such an event begins */
 
 /* For the sinks: whether an earlier event of its order in the batch is dead; then this one is marked dead as well. */
 bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,
