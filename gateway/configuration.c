@@ -8,12 +8,27 @@
 
 const char *const configuration_origin_words[] = { "start", "file", "rollback", "sent", NULL };
 
+/* With the configuration, so that whatever checks it checks them: keys that cannot be used refuse it. */
+static enum fg_result load_keys(struct configuration *configuration, struct fg_error *error)
+{
+    const struct gateway_options *options = &configuration->options;
+    struct fg_error why;
+    if (options->encryption_keys == NULL ||
+        fg_keyring_load(options->encryption_keys, options->encryption_key, &configuration->keyring,
+                        &why) == FG_OK)
+        return FG_OK;
+    fg_config_error_at(configuration->source, options->encryption_place, error, "%s", why.text);
+    return error->result = why.result;
+}
+
 static enum fg_result finish(struct configuration *configuration, enum fg_result result,
                              struct configuration **configuration_r, struct fg_error *error)
 {
     if (result == FG_OK)
         result = fg_config_list_all(configuration->source, gateway_option_table,
                                     &configuration->options, &configuration->listing, error);
+    if (result == FG_OK)
+        result = load_keys(configuration, error);
     if (result != FG_OK)
         configuration_release(&configuration);
     *configuration_r = configuration;
@@ -68,6 +83,7 @@ void configuration_release(struct configuration **configuration_p)
     *configuration_p = NULL;
     if (configuration == NULL || --configuration->references > 0)
         return;
+    fg_keyring_free(&configuration->keyring);
     fg_config_listing_free(&configuration->listing);
     gateway_options_free(&configuration->options);
     fg_config_source_free(&configuration->source);

@@ -5,6 +5,7 @@
 #define FLASHGATE_GATEWAY_CONFIGURATION_H
 
 #include "flashgate/base/config-listing.h"
+#include "flashgate/crypto/seal.h"
 
 #include "options.h"
 
@@ -24,10 +25,11 @@ struct configuration {
     struct gateway_options options;
     struct fg_config_source *source;
     struct fg_config_listing listing;
+    struct fg_keyring *keyring; /* NULL: nothing is encrypted */
 };
 
-/* Reads the file, or the content as if it stood in the file `path`, which errors then call `name`. Blocks on
- * the disk. The caller holds the one reference. */
+/* Reads the file, or the content as if it stood in the file `path`, which errors then call `name`. Reads the keys it
+ * names, too. Blocks on the disk. The caller holds the one reference. */
 enum fg_result configuration_load(const char *path, enum configuration_origin origin,
                                   struct configuration **configuration_r,
                                   struct fg_error *error) FG_MUST_CHECK;

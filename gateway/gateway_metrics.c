@@ -116,6 +116,11 @@ READ_HTTP(requests)
 READ_HTTP(accepted)
 READ_HTTP(refused_connections)
 
+static uint64_t read_carried(const struct worker *worker)
+{
+    return worker_carried_orders(worker);
+}
+
 READ_CONCURRENCY(limit)
 READ_CONCURRENCY(in_flight)
 READ_CONCURRENCY(refused)
@@ -144,6 +149,8 @@ static const struct {
       read_http_requests },
     { GAUGE("flashgate_purchases_queued", "Purchases waiting for their bucket's next call."),
       read_queued },
+    { GAUGE("flashgate_carried_orders", "Purchases under way that carry sections of their own."),
+      read_carried },
     { GAUGE("flashgate_redis_calls_in_flight", "Script calls without a reply."), read_in_flight },
     { COUNTER("flashgate_redis_calls_total", "Script calls sent."), read_calls },
     { COUNTER("flashgate_redis_items_total", "Purchases and look-ups sent in those calls."),

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "flashgate/inventory/carried.h"
+
 #define EVERYWHERE (FG_FACT_ADDRESS | FG_FACT_HEADER)
 
 const struct fg_limit_route gateway_limit_routes[] = {
@@ -131,6 +133,40 @@ static const struct fg_option redis_fields[] = {
       .choices = fg_data_loss_choices,
       .help =
           "everysec: sell although a power cut may lose the last second of acknowledged orders" },
+    { 0 }
+};
+
+static bool read_section(struct fg_text text, void *out)
+{
+    (void)out;
+    return fg_section_find(text) != FG_SECTION_COUNT;
+}
+
+static const struct fg_option encryption_fields[] = {
+    { .name = "keys",
+      .type = FG_OPTION_PATH,
+      .offset = AT(encryption_keys),
+      .minimum = 1,
+      .maximum = 4096,
+      .reloadable = true,
+      .place_offset = AT(encryption_place),
+      .help = "a folder of files ID.key, 64 hexadecimal digits each, that others cannot read" },
+    { .name = "key",
+      .type = FG_OPTION_STRING,
+      .offset = AT(encryption_key),
+      .minimum = 1,
+      .maximum = 32,
+      .reloadable = true,
+      .help = "the id of the key that seals what comes in from now on" },
+    { .name = "sections",
+      .type = FG_OPTION_STRING_LIST,
+      .offset = AT(encryption_sections),
+      .default_text = "[shipping, extension]",
+      .maximum = FG_SECTION_COUNT,
+      .reloadable = true,
+      .read = read_section,
+      .expected = "channel, marketing, shipping or extension",
+      .help = "which of the sections that shoppers send along" },
     { 0 }
 };
 
@@ -333,6 +369,12 @@ const struct fg_option gateway_option_table[] = {
       .minimum = 1,
       .reloadable = true,
       .help = "orders that wait for delivery; at that many purchases are refused" },
+    { .name = "encryption",
+      .type = FG_OPTION_MAP,
+      .optional = true,
+      .reloadable = true,
+      .fields = encryption_fields,
+      .help = "sections of orders are sealed before they are stored anywhere; left out: none" },
     { .name = "log",
       .type = FG_OPTION_MAP,
       .reloadable = true,
@@ -393,6 +435,14 @@ static void fill_networks(struct gateway_options *options)
     }
 }
 
+static void fill_encrypted(struct gateway_options *options)
+{
+    for (size_t i = 0; i < options->encryption_sections.count; i++) {
+        const char *name = ((char **)options->encryption_sections.items)[i];
+        options->encrypted |= 1u << fg_section_find(fg_text_of(name));
+    }
+}
+
 static enum fg_result settle(struct gateway_options *options, const char *folder,
                              struct fg_error *error)
 {
@@ -409,6 +459,7 @@ static enum fg_result settle(struct gateway_options *options, const char *folder
     if (result == FG_OK)
         result = fg_redis_settle(&options->redis, options->state_dir, error);
     fill_networks(options);
+    fill_encrypted(options);
     if (result == FG_OK && options->threads == 0)
         options->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     return result;

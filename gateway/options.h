@@ -39,11 +39,15 @@ struct gateway_options {
         breakers; /* of struct fg_breaker_definition; at most one, for the inventory */
     struct fg_concurrency_definition concurrency;
     uint64_t max_backlog;
+    char *encryption_keys, *encryption_key; /* NULL: nothing is encrypted */
+    struct fg_config_list encryption_sections;
+    struct fg_config_place encryption_place;
 
     /* Made of the above by gateway_options_load. */
     struct fg_address public_at[LISTENERS_MAX], admin_at[LISTENERS_MAX], metrics_at;
     struct networks trusted;
     struct fg_access *admin_access; /* NULL: no admin_tokens */
+    unsigned encrypted;             /* bit n: section n */
 };
 
 extern const struct fg_option gateway_option_table[];

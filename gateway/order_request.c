@@ -4,13 +4,147 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "flashgate/base/json_slice.h"
+
 #include "json_memory.h"
+
+enum {
+    MEMBERS_MAX = 2 + FG_SECTION_COUNT,
+    /* As many bytes as a name may be written in: each as \u0031, and the quotes. */
+    SCALAR_BYTES = 6 * FG_NAME_BYTES + 2,
+    NAME_BYTES = 6 * (sizeof "quantity" - 1)
+};
 
 static enum fg_problem refuse(struct fg_buffer *detail, const char *why)
 {
     fg_buffer_add_string(detail, why);
     return FG_PROBLEM_BAD_REQUEST;
 }
+
+static enum fg_problem refuse_section(struct fg_buffer *detail, unsigned section, const char *why)
+{
+    fg_buffer_add_format(detail, "\"%s\" %s", fg_section_names[section], why);
+    return FG_PROBLEM_BAD_REQUEST;
+}
+
+/* --- cutting the body into members, within bounds --------------------------------------------------- */
+
+static const char unknown_member[] =
+    "the body has an unknown member, expected \"sku\", \"quantity\", and for what is passed on "
+    "\"channel\", \"marketing\", \"shipping\" and \"extension\"";
+
+/* `sku` and `quantity` are read later; here they, and whatever escapes make of other names, are only kept small. */
+static enum fg_problem check_plain_member(const struct fg_json_member *member,
+                                          struct fg_buffer *detail)
+{
+    bool is_escaped = memchr(member->name.at, '\\', member->name.length) != NULL;
+    bool is_sku = fg_text_equal(member->name, FG_TEXT("sku"));
+    if (!is_sku && !fg_text_equal(member->name, FG_TEXT("quantity")) && !is_escaped)
+        return refuse(detail, unknown_member);
+    if (member->name.length > NAME_BYTES)
+        return refuse(detail, unknown_member);
+    if (fg_json_is_scalar(member->value) && member->value.length <= SCALAR_BYTES)
+        return FG_NO_PROBLEM;
+    if (fg_json_is_scalar(member->value) && is_sku)
+        return refuse(detail, "\"sku\" is not a name, expected 1-64 of A-Z a-z 0-9 . _ -");
+    return refuse(detail, is_sku ? "\"sku\" is not a string, expected {\"sku\":\"8801\","
+                                   "\"quantity\":1}"
+                                 : "\"quantity\" is not a number, expected {\"sku\":\"8801\","
+                                   "\"quantity\":1}");
+}
+
+static enum fg_problem take_member(const struct fg_json_member *member,
+                                   struct order_request *request, struct fg_buffer *detail)
+{
+    enum fg_section section = fg_section_find(member->name);
+    if (section == FG_SECTION_COUNT)
+        return check_plain_member(member, detail);
+    if (request->sections[section].length > 0)
+        return refuse_section(detail, section, "is there twice");
+    if (!fg_json_is_object(member->value))
+        return refuse_section(detail, section, "is not a JSON object");
+    request->sections[section] = member->value;
+    request->section_bytes += member->value.length;
+    return FG_NO_PROBLEM;
+}
+
+static enum fg_problem refuse_form(const struct fg_json_slicer *slicer, enum fg_json_step step,
+                                   const struct fg_json_member *member, struct fg_buffer *detail)
+{
+    enum fg_section section =
+        step == FG_JSON_TOO_DEEP ? fg_section_find(member->name) : FG_SECTION_COUNT;
+    if (section != FG_SECTION_COUNT)
+        fg_buffer_add_format(detail, "\"%s\" is deeper than %d levels of objects and arrays",
+                             fg_section_names[section], FG_SECTION_DEPTH);
+    else if (step == FG_JSON_TOO_DEEP)
+        fg_buffer_add_string(detail, unknown_member);
+    else
+        fg_buffer_add_format(
+            detail,
+            "the body is not valid JSON at byte %zu of %zu, expected an object such as "
+            "{\"sku\":\"8801\",\"quantity\":1}",
+            slicer->at + 1, slicer->document.length);
+    return FG_PROBLEM_BAD_REQUEST;
+}
+
+static enum fg_problem check_size(const struct order_request *request, struct fg_buffer *detail)
+{
+    unsigned largest = 0;
+    if (request->section_bytes <= FG_SECTIONS_BYTES)
+        return FG_NO_PROBLEM;
+    for (unsigned section = 1; section < FG_SECTION_COUNT; section++)
+        if (request->sections[section].length > request->sections[largest].length)
+            largest = section;
+    fg_buffer_add_format(
+        detail,
+        "\"channel\", \"marketing\", \"shipping\" and \"extension\" take %zu bytes, "
+        "at most %d are carried; the largest is \"%s\" with %zu",
+        request->section_bytes, FG_SECTIONS_BYTES, fg_section_names[largest],
+        request->sections[largest].length);
+    return FG_PROBLEM_PAYLOAD_TOO_LARGE;
+}
+
+static enum fg_problem cut(struct fg_text body, struct order_request *request,
+                           struct fg_buffer *detail)
+{
+    struct fg_json_slicer slicer = fg_json_slicer_over(body, FG_SECTION_DEPTH + 1);
+    struct fg_json_member member;
+    enum fg_json_step step;
+    enum fg_problem problem = FG_NO_PROBLEM;
+    unsigned members = 0;
+    while (problem == FG_NO_PROBLEM && (step = fg_json_slice(&slicer, &member)) != FG_JSON_END) {
+        if (step != FG_JSON_MEMBER)
+            return refuse_form(&slicer, step, &member, detail);
+        if (members++ == MEMBERS_MAX)
+            return refuse(detail, "the body has more members than an order has, some unknown or "
+                                  "duplicate");
+        problem = take_member(&member, request, detail);
+    }
+    return problem != FG_NO_PROBLEM ? problem : check_size(request, detail);
+}
+
+/* Key and value. */
+static enum fg_problem check_extension(struct fg_text extension, struct fg_buffer *detail)
+{
+    struct fg_json_slicer slicer = fg_json_slicer_over(extension, FG_SECTION_DEPTH);
+    struct fg_json_member member;
+    unsigned members = 0;
+    if (extension.length == 0)
+        return FG_NO_PROBLEM;
+    while (fg_json_slice(&slicer, &member) == FG_JSON_MEMBER) {
+        if (!fg_json_is_scalar(member.value))
+            return refuse(detail, "\"extension\" has a member that is an object or array, expected "
+                                  "strings, numbers, true, false and null");
+        if (members++ == ORDER_EXTENSION_MEMBERS) {
+            fg_buffer_add_format(detail, "\"extension\" has more than %d members",
+                                 ORDER_EXTENSION_MEMBERS);
+            return FG_PROBLEM_BAD_REQUEST;
+        }
+    }
+    return FG_NO_PROBLEM;
+}
+
+/* --- reading its values ----------------------------------------------------------------------------- */
 
 static enum fg_problem read_sku(const json_t *value, struct order_request *request,
                                 struct fg_buffer *detail)
@@ -41,20 +175,19 @@ static enum fg_problem read_quantity(const json_t *value, struct order_request *
     return FG_NO_PROBLEM;
 }
 
+/* A section whose name is written with escapes was not found when the body was cut: it is as unknown as any other. */
 static enum fg_problem read_members(const json_t *root, struct order_request *request,
                                     struct fg_buffer *detail)
 {
     const char *name;
     json_t *value;
-    if (!json_is_object(root))
-        return refuse(detail, "the body is not a JSON object, expected {\"sku\":\"8801\","
-                              "\"quantity\":1}");
     void *members = (void *)(uintptr_t)root; /* the macro wants a json_t it may not change */
     json_object_foreach((json_t *)members, name, value)
     {
-        if (strcmp(name, "sku") != 0 && strcmp(name, "quantity") != 0)
-            return refuse(detail, "the body has an unknown member, expected \"sku\" and "
-                                  "\"quantity\" only");
+        enum fg_section section = fg_section_find(fg_text_of(name));
+        bool is_section = section != FG_SECTION_COUNT && request->sections[section].length > 0;
+        if (strcmp(name, "sku") != 0 && strcmp(name, "quantity") != 0 && !is_section)
+            return refuse(detail, unknown_member);
     }
     enum fg_problem problem = read_sku(json_object_get(root, "sku"), request, detail);
     if (problem != FG_NO_PROBLEM)
@@ -62,22 +195,44 @@ static enum fg_problem read_members(const json_t *root, struct order_request *re
     return read_quantity(json_object_get(root, "quantity"), request, detail);
 }
 
-enum fg_problem order_request_parse(struct fg_text body, struct order_request *request,
-                                    struct fg_buffer *detail)
+/* Of what the grammar allows: a name that is there twice, a number that no machine number holds. */
+static enum fg_problem refuse_content(struct fg_text body, const struct order_request *request,
+                                      const json_error_t *error, struct fg_buffer *detail)
+{
+    const char *at = body.at + error->position;
+    fg_buffer_add_string(detail, "the body is not valid JSON: ");
+    fg_buffer_add_string(detail, error->text);
+    for (int section = 0; section < FG_SECTION_COUNT; section++) {
+        struct fg_text text = request->sections[section];
+        if (text.length > 0 && at > text.at && at <= text.at + text.length)
+            fg_buffer_add_format(detail, ", in \"%s\"", fg_section_names[section]);
+    }
+    return FG_PROBLEM_BAD_REQUEST;
+}
+
+static enum fg_problem read(struct fg_text body, struct order_request *request,
+                            struct fg_buffer *detail)
 {
     json_error_t error;
-    json_memory_begin();
-    json_t *root =
-        json_loadb(body.length == 0 ? "" : body.at, body.length, JSON_REJECT_DUPLICATES, &error);
     enum fg_problem problem;
+    json_memory_begin();
+    json_t *root = json_loadb(body.at, body.length, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        fg_buffer_add_string(detail, "the body is not valid JSON: ");
-        fg_buffer_add_string(detail, error.text);
-        problem = FG_PROBLEM_BAD_REQUEST;
+        problem = refuse_content(body, request, &error, detail);
     } else {
         problem = read_members(root, request, detail);
         json_decref(root);
     }
     json_memory_end();
     return problem;
+}
+
+enum fg_problem order_request_parse(struct fg_text body, struct order_request *request,
+                                    struct fg_buffer *detail)
+{
+    memset(request, 0, sizeof *request);
+    enum fg_problem problem = cut(body, request, detail);
+    if (problem == FG_NO_PROBLEM)
+        problem = check_extension(request->sections[FG_SECTION_EXTENSION], detail);
+    return problem != FG_NO_PROBLEM ? problem : read(body, request, detail);
 }

@@ -16,6 +16,7 @@
 #include "gateway_metrics.h"
 #include "identity.h"
 #include "lookup.h"
+#include "order_carried.h"
 #include "order_json.h"
 #include "order_request.h"
 #include "worker.h"
@@ -176,6 +177,7 @@ static void on_answered(struct fg_purchase *purchase)
 {
     struct purchase_context *context = FG_CONTAINER_OF(purchase, struct purchase_context, purchase);
     struct worker *worker = worker_of(context->request);
+    order_carried_give(worker_carried(worker), &purchase->carried);
     fg_metrics_add(worker_metrics(worker), METRIC_PURCHASES, purchase->answer, 1);
     if (context->entered_ns > 0)
         admission_leave(worker_admission(worker), context->entered_ns, was_decided(purchase),
@@ -232,6 +234,27 @@ static bool read_body(struct fg_http_request *request, struct order_request *ord
     return false;
 }
 
+/* Only for who was let through, for sealing is the dearest part of a purchase. One that can only find an order that is
+ * there needs no block, and so is not refused for want of one. False: answered. */
+static bool carry(struct purchase_context *context, const struct order_request *order)
+{
+    struct worker *worker = worker_of(context->request);
+    struct fg_purchase *purchase = &context->purchase;
+    struct fg_seal_place place = { .sale = fg_text_of(context->sale),
+                                   .sku = fg_text_of(context->sku),
+                                   .user = purchase->user };
+    if (purchase->refusal != FG_ANSWER_NONE)
+        return true;
+    purchase->carried =
+        order_carried_compose(worker_carried(worker), worker_seal(worker), &place, order);
+    if (purchase->carried.length > 0)
+        return true;
+    purchase->answer = FG_ANSWER_BUSY;
+    purchase->retry_after_ns = FG_SECOND_IN_NS;
+    on_answered(purchase);
+    return false;
+}
+
 void purchase_handle(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct worker *worker = worker_of(request);
@@ -257,6 +280,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     purchase->quantity = order.quantity;
     purchase->carried = (struct fg_text){ 0 };
     purchase->answered = on_answered;
+    purchase->carried = FG_TEXT("");
     context->entered_ns = 0;
     struct fg_inventory *inventory = worker_inventory(worker);
     if (fg_inventory_decide(inventory, &sku->terms, purchase))
@@ -268,5 +292,7 @@ void purchase_handle(struct fg_http_request *request, const struct fg_route_matc
     if (!admission_enter(worker_admission(worker), request, &asked))
         return;
     context->entered_ns = now_ns(request);
+    if (order.section_bytes > 0 && !carry(context, &order))
+        return;
     fg_inventory_submit(inventory, &sku->terms, purchase);
 }

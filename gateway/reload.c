@@ -94,6 +94,21 @@ static enum fg_result make_and_publish(struct reload *reload, struct configurati
     return result;
 }
 
+/* Which key seals from now on, and by what: a library at its end of life is an operator's business. */
+static void tell_encryption(const struct configuration *configuration)
+{
+    bool is_supported;
+    const char *library = fg_crypto_library(&is_supported);
+    if (configuration->keyring == NULL)
+        return;
+    fg_log(FG_LOG_INFO, "encryption_on",
+           FG_STRING_FIELD("key", configuration->options.encryption_key),
+           FG_STRING_FIELD("library", library));
+    if (!is_supported)
+        fg_log(FG_LOG_WARN, "crypto_library_unsupported", FG_STRING_FIELD("library", library),
+               FG_STRING_FIELD("reason", "its branch is at its end of life; mbedtls 3.6 is not"));
+}
+
 /* --- another configuration -------------------------------------------------------------------------- */
 
 struct verdict {
@@ -144,8 +159,10 @@ static enum fg_result change_to(struct reload *reload, struct configuration *con
     else if (verdict->changes > 0) {
         configuration->generation = reload->generation + 1;
         result = make_and_publish(reload, configuration, reload->current->share, error);
-        if (result == FG_OK)
+        if (result == FG_OK) {
             reload->generation++;
+            tell_encryption(configuration);
+        }
     }
     if (result == FG_OK && verdict->changes > 0 && configuration->origin != CONFIGURATION_ROLLBACK)
         remember(reload, before);
@@ -246,7 +263,9 @@ enum fg_result reload_open(struct gateway *gateway, const char *path,
     enum fg_result result = reload->path == NULL
                                 ? fg_error_set(error, FG_UNREACHABLE, "out of memory")
                                 : make_and_publish(reload, configuration, 0, error);
-    if (result != FG_OK)
+    if (result == FG_OK)
+        tell_encryption(configuration);
+    else
         reload_close(&reload);
     *reload_r = reload;
     return result;

@@ -14,6 +14,23 @@ static unsigned facts_of(const struct fg_config_list *limits)
     return facts;
 }
 
+/* One for each worker, made here, for making one can fail and a worker that takes new settings cannot. */
+static enum fg_result make_seals(struct settings *settings, unsigned threads,
+                                 struct fg_error *error)
+{
+    const struct fg_keyring *keyring = settings->configuration->keyring;
+    enum fg_result result = FG_OK;
+    settings->seals = calloc(threads, sizeof *settings->seals);
+    if (settings->seals == NULL)
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    settings->threads = threads;
+    for (unsigned i = 0; i < threads && keyring != NULL && result == FG_OK; i++) {
+        settings->seals[i].sections = settings->configuration->options.encrypted;
+        result = fg_sealer_new(keyring, &settings->seals[i].sealer, error);
+    }
+    return result;
+}
+
 enum fg_result settings_new(struct configuration *configuration, const struct settings *before,
                             const struct fg_hash_key *hash_key, unsigned threads, unsigned share,
                             struct settings **settings_r, struct fg_error *error)
@@ -29,8 +46,10 @@ enum fg_result settings_new(struct configuration *configuration, const struct se
     settings->configuration = configuration_hold(configuration);
     settings->share = share;
     settings->limit_facts = facts_of(&configuration->options.limits);
-    enum fg_result result =
-        fg_limits_new(&limits, before == NULL ? NULL : before->limits, &settings->limits, error);
+    enum fg_result result = make_seals(settings, threads, error);
+    if (result == FG_OK)
+        result = fg_limits_new(&limits, before == NULL ? NULL : before->limits, &settings->limits,
+                               error);
     if (result == FG_OK)
         fg_limits_start(settings->limits, fg_clock_steady_ns());
     else
@@ -47,6 +66,9 @@ void settings_free(struct settings **settings_p)
         return;
     assert(atomic_load(&settings->holders) == 0);
     fg_limits_free(&settings->limits);
+    for (unsigned i = 0; i < settings->threads; i++)
+        fg_sealer_free(&settings->seals[i].sealer);
+    free(settings->seals);
     configuration_release(&settings->configuration);
     free(settings);
 }

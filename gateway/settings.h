@@ -14,13 +14,16 @@
 #include "flashgate/ratelimit/limits.h"
 
 #include "configuration.h"
+#include "order_carried.h"
 
 struct settings {
     _Atomic unsigned holders; /* workers, and their incoming slots */
     struct configuration *configuration;
     struct fg_limits *limits;
     unsigned limit_facts; /* what the rules ask of a request */
-    unsigned share;       /* gateways alive, as the limits know it */
+    unsigned threads;
+    struct order_seal *seals; /* one for each worker */
+    unsigned share;           /* gateways alive, as the limits know it */
     struct settings *older;
 };
 

@@ -45,6 +45,7 @@ struct worker {
     struct settings *settings;
     _Atomic(struct settings *) incoming_settings;
     struct admission admission;
+    struct order_carried carried;
     _Atomic uint64_t generation, config_generation;
     _Atomic bool has_ended;
     bool has_catalogue; /* a first one was adopted */
@@ -171,7 +172,9 @@ static enum fg_result open_worker(struct worker *worker, struct fg_error *error)
                                                .told = on_call_ended,
                                                .owner = worker };
     fg_random(&inventory.filter_seed, sizeof inventory.filter_seed);
-    enum fg_result result = fg_ring_open(&ring, &worker->ring, error);
+    enum fg_result result = order_carried_open(&worker->carried)
+                                ? fg_ring_open(&ring, &worker->ring, error)
+                                : fg_error_set(error, FG_UNREACHABLE, "out of memory");
     if (result == FG_OK)
         result = fg_inventory_open(worker->ring, &inventory, &worker->inventory, error);
     if (result == FG_OK)
@@ -294,6 +297,7 @@ void worker_free(struct worker **worker_p)
         fg_http_server_free(&worker->server);
         fg_inventory_free(&worker->inventory);
         fg_ring_close(&worker->ring);
+        order_carried_close(&worker->carried);
     }
     fg_metrics_block_free(&worker->metrics);
     sem_destroy(&worker->started);
@@ -326,9 +330,24 @@ const struct gateway_options *worker_options(const struct worker *worker)
     return &worker->settings->configuration->options;
 }
 
+struct order_carried *worker_carried(struct worker *worker)
+{
+    return &worker->carried;
+}
+
+const struct order_seal *worker_seal(const struct worker *worker)
+{
+    return &worker->settings->seals[worker->index];
+}
+
 struct admission *worker_admission(struct worker *worker)
 {
     return &worker->admission;
+}
+
+uint64_t worker_carried_orders(const struct worker *worker)
+{
+    return fg_counter_read(&worker->carried.in_use);
 }
 
 const struct fg_breaker_view *worker_breaker(const struct worker *worker)

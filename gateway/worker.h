@@ -34,6 +34,9 @@ struct fg_inventory *worker_inventory(const struct worker *worker);
 struct fg_catalogue *worker_catalogue(const struct worker *worker); /* never NULL */
 bool worker_has_catalogue(const struct worker *worker); /* false until the first one came */
 const struct gateway_options *worker_options(const struct worker *worker); /* as reloaded last */
+/* What orders carry: its blocks, and how its sections are sealed now. */
+struct order_carried *worker_carried(struct worker *worker);
+const struct order_seal *worker_seal(const struct worker *worker);
 struct admission *worker_admission(struct worker *worker);
 struct fg_metrics_block *worker_metrics(const struct worker *worker);
 struct worker *worker_of(const struct fg_http_request *request);
@@ -42,6 +45,7 @@ struct worker *worker_of(const struct fg_http_request *request);
 const struct fg_ring_counts *worker_ring_counts(const struct worker *worker);
 const struct fg_http_counts *worker_http_counts(const struct worker *worker);
 const struct fg_breaker_view *worker_breaker(const struct worker *worker);
+uint64_t worker_carried_orders(const struct worker *worker);
 const struct fg_concurrency_view *worker_concurrency(const struct worker *worker);
 uint64_t worker_catalogue_generation(const struct worker *worker);
 uint64_t worker_config_generation(const struct worker *worker);

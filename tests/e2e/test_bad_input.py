@@ -31,7 +31,7 @@ NONSENSE = {
     "no JSON": (body("sku=8801"), 400, "bad_request", "not valid JSON"),
     "empty body": (body(""), 400, "bad_request", "not valid JSON"),
     "two documents": (body('{"sku":"8801","quantity":1}{}'), 400, "bad_request", "not valid JSON"),
-    "an array": (body('["8801",1]'), 400, "bad_request", "not a JSON object"),
+    "an array": (body('["8801",1]'), 400, "bad_request", "expected an object"),
     "a number": (body("1"), 400, "bad_request", "JSON"),
     "deep nesting": (body("[" * 4000), 400, "bad_request", "JSON"),
     "duplicate key": (body('{"sku":"8801","quantity":1,"quantity":1}'), 400, "bad_request", "duplicate"),

@@ -41,7 +41,8 @@ void *realloc(void *memory, size_t bytes)
 
 /* --- reading ------------------------------------------------------------------------------------------- */
 
-static char detail_memory[512];
+static char detail_memory[256]; /* as purchase.c has */
+static struct fg_text said;
 
 static enum fg_problem parse(struct fg_text body, struct order_request *request)
 {
@@ -53,10 +54,19 @@ static enum fg_problem parse(struct fg_text body, struct order_request *request)
         memcpy(copy, body.at, body.length);
     enum fg_problem problem =
         order_request_parse((struct fg_text){ copy, body.length }, request, &detail);
+    for (int section = 0; section < FG_SECTION_COUNT && problem == FG_NO_PROBLEM; section++)
+        if (request->sections[section].length > 0) /* moved to where it lives on */
+            request->sections[section].at = body.at + (request->sections[section].at - copy);
     free(copy);
+    said = fg_buffer_text(&detail);
     assert_false(detail.overflowed);
     assert_int_equal(detail.length > 0, problem != FG_NO_PROBLEM); /* a refusal says why */
     return problem;
+}
+
+static bool says(const char *words)
+{
+    return memmem(said.at, said.length, words, strlen(words)) != NULL;
 }
 
 static void good_orders_are_read(void **state)
@@ -80,6 +90,118 @@ static void good_orders_are_read(void **state)
         assert_int_equal(parse(fg_text_of(rows[i].body), &request), FG_NO_PROBLEM);
         assert_string_equal(request.sku, rows[i].sku);
         assert_int_equal(request.quantity, rows[i].quantity);
+    }
+}
+
+static void assert_section(const struct order_request *request, enum fg_section section,
+                           const char *expected)
+{
+    assert_true(fg_text_equal(request->sections[section], fg_text_of(expected)));
+}
+
+static void sections_are_found_byte_for_byte(void **state)
+{
+    struct order_request request;
+    (void)state;
+    assert_int_equal(parse(FG_TEXT("{\"sku\":\"8801\",\"quantity\":1}"), &request), FG_NO_PROBLEM);
+    assert_int_equal(request.section_bytes, 0);
+    assert_int_equal(
+        parse(FG_TEXT("{\"shipping\" : { \"city\":\"\\u004cviv\" }, \"sku\":\"8801\","
+                      "\"channel\":{},\"quantity\":1,\"extension\":{\"a\":1.50,\"b\":null,"
+                      "\"c\":\"\xe2\x82\xac\",\"d\":false},\"marketing\":{\"m\":[[{}]]}}"),
+              &request),
+        FG_NO_PROBLEM);
+    assert_string_equal(request.sku, "8801");
+    assert_section(&request, FG_SECTION_SHIPPING, "{ \"city\":\"\\u004cviv\" }");
+    assert_section(&request, FG_SECTION_CHANNEL, "{}");
+    assert_section(&request, FG_SECTION_MARKETING, "{\"m\":[[{}]]}");
+    assert_section(&request, FG_SECTION_EXTENSION,
+                   "{\"a\":1.50,\"b\":null,\"c\":\"\xe2\x82\xac\",\"d\":false}");
+    assert_int_equal(request.section_bytes, 22 + 2 + 14 + 37);
+}
+
+#define CARRYING(sections) "{\"sku\":\"8801\",\"quantity\":1," sections "}"
+#define NESTED_8           "{\"a\":[[[[[[[1]]]]]]]}"
+#define NESTED_9           "{\"a\":[[[[[[[[1]]]]]]]]}"
+
+static void sections_that_cannot_be_carried_are_refused_by_name(void **state)
+{
+    static const struct {
+        const char *body, *section, *why;
+    } rows[] = {
+        { CARRYING("\"shipping\":\"Lviv\""), "\"shipping\"", "not a JSON object" },
+        { CARRYING("\"channel\":[]"), "\"channel\"", "not a JSON object" },
+        { CARRYING("\"marketing\":null"), "\"marketing\"", "not a JSON object" },
+        { CARRYING("\"marketing\":{},\"marketing\":{}"), "\"marketing\"", "twice" },
+        { CARRYING("\"marketing\":" NESTED_9), "\"marketing\"", "deeper than 8" },
+        { CARRYING("\"shipping\":{\"a\":1,\"a\":2}"), "\"shipping\"", "duplicate" },
+        { CARRYING("\"channel\":{},\"shipping\":{\"a\":[{\"b\":1,\"\\u0062\":2}]}"), "\"shipping\"",
+          "duplicate" },
+        { CARRYING("\"channel\":{\"a\":123456789012345678901234567890}"), "\"channel\"",
+          "too big" },
+        { CARRYING("\"channel\":{\"a\":\"\xff\"}"), "", "not valid JSON at byte 44" },
+        { CARRYING("\"extension\":{\"a\":{}}"), "\"extension\"", "object or array" },
+        { CARRYING("\"extension\":{\"b\":1,\"a\":[]}"), "\"extension\"", "object or array" },
+        { CARRYING("\"finance\":{}"), "unknown member", "\"shipping\"" },
+        { CARRYING("\"finance\":" NESTED_9), "unknown member", "\"shipping\"" },
+        { CARRYING("\"\\u0073hipping\":{}"), "", "" },
+        { CARRYING("\"\\u0073hipping\":1"), "unknown member", "" },
+        { CARRYING("\"channel\":{},\"\\u0063hannel\":1"), "duplicate", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(rows); i++) {
+        struct order_request request;
+        enum fg_problem problem = parse(fg_text_of(rows[i].body), &request);
+        if (problem != FG_PROBLEM_BAD_REQUEST || !says(rows[i].section) || !says(rows[i].why))
+            fail_msg("%s gives %s: %.*s", rows[i].body, fg_problem_code(problem), (int)said.length,
+                     said.at);
+    }
+    struct order_request request;
+    assert_int_equal(parse(FG_TEXT(CARRYING("\"marketing\":" NESTED_8)), &request), FG_NO_PROBLEM);
+}
+
+/* `bytes` of sections, in two of them. */
+static enum fg_problem parse_sections_of(size_t bytes, struct order_request *request)
+{
+    static char body[FG_SECTIONS_BYTES + 256];
+    static const char inner[] = "{\"a\":\"\"}";
+    struct fg_buffer text = fg_buffer_over(body, sizeof body);
+    fg_buffer_add_string(&text,
+                         "{\"sku\":\"8801\",\"quantity\":1,\"channel\":{\"b\":1},\"shipping\":"
+                         "{\"a\":\"");
+    for (size_t i = 0; i < bytes - 7 - (sizeof inner - 1); i++)
+        fg_buffer_add_byte(&text, 'x');
+    fg_buffer_add_string(&text, "\"}}");
+    assert_false(text.overflowed);
+    return parse(fg_buffer_text(&text), request);
+}
+
+static void sections_have_room_for_so_many_bytes_together(void **state)
+{
+    struct order_request request;
+    (void)state;
+    assert_int_equal(parse_sections_of(FG_SECTIONS_BYTES, &request), FG_NO_PROBLEM);
+    assert_int_equal(request.section_bytes, FG_SECTIONS_BYTES);
+    assert_int_equal(parse_sections_of(FG_SECTIONS_BYTES + 1, &request),
+                     FG_PROBLEM_PAYLOAD_TOO_LARGE);
+    assert_true(says("2049 bytes, at most 2048"));
+    assert_true(says("largest is \"shipping\" with 2042"));
+}
+
+static void an_extension_has_room_for_so_many_members(void **state)
+{
+    (void)state;
+    for (int members = 31; members <= 33; members++) {
+        char body[1024];
+        struct order_request request;
+        struct fg_buffer text = fg_buffer_over(body, sizeof body);
+        fg_buffer_add_string(&text, "{\"sku\":\"8801\",\"quantity\":1,\"extension\":{");
+        for (int i = 0; i < members; i++)
+            fg_buffer_add_format(&text, "%s\"k%d\":%d", i == 0 ? "" : ",", i, i);
+        fg_buffer_add_string(&text, "}}");
+        assert_int_equal(parse(fg_buffer_text(&text), &request),
+                         members <= 32 ? FG_NO_PROBLEM : FG_PROBLEM_BAD_REQUEST);
+        assert_int_equal(says("\"extension\" has more than 32"), members > 32);
     }
 }
 
@@ -240,27 +362,50 @@ static void bombs_are_refused(void **state)
 static void a_string_at_the_end_of_the_arena_is_read(void **state)
 {
     enum {
-        DEEPEST = 640,
+        DEEPEST = 1800,
         LONGEST = 4000
     };
-    static char body[DEEPEST + LONGEST + 2];
+    static char text[2 * DEEPEST + LONGEST + 2];
     (void)state;
-    for (size_t depth = 400; depth <= DEEPEST; depth += 2)
+    for (size_t depth = 1400; depth <= DEEPEST; depth += 2)
         for (size_t length = 200; length <= LONGEST; length += 190) {
-            struct order_request request;
-            memset(body, '[', depth);
-            memset(body + depth, 'a', length + 2);
-            body[depth] = body[depth + length + 1] = '"';
-            assert_int_equal(parse((struct fg_text){ body, depth + length + 2 }, &request),
-                             FG_PROBLEM_BAD_REQUEST);
+            memset(text, '[', depth);
+            memset(text + depth, 'a', length + 2);
+            text[depth] = text[depth + length + 1] = '"';
+            memset(text + depth + length + 2, ']', depth);
+            json_memory_begin();
+            json_t *root = json_loadb(text, 2 * depth + length + 2, 0, NULL);
+            assert_non_null(root);
+            json_decref(root);
+            json_memory_end();
         }
 }
+
+#if COUNTS_HEAP_CALLS
+/* What takes the most memory of all that is accepted: nothing but empty objects. */
+static const char *costliest(void)
+{
+    static char body[FG_SECTIONS_BYTES + 64];
+    struct fg_buffer text = fg_buffer_over(body, sizeof body);
+    struct order_request request;
+    size_t before_section;
+    fg_buffer_add_string(&text, "{\"sku\":\"8801\",\"quantity\":1,\"channel\":");
+    before_section = text.length;
+    fg_buffer_add_string(&text, "{\"a\":[{}");
+    while (text.length - before_section < FG_SECTIONS_BYTES - 4)
+        fg_buffer_add_string(&text, ",{}");
+    fg_buffer_add_string(&text, "]}}");
+    body[text.length] = '\0';
+    assert_int_equal(parse(fg_buffer_text(&text), &request), FG_NO_PROBLEM);
+    return body;
+}
+#endif
 
 static void reading_takes_nothing_from_the_heap(void **state)
 {
     (void)state;
 #if COUNTS_HEAP_CALLS
-    static const char *const bodies[] = {
+    const char *const bodies[] = {
         "{\"sku\":\"8801\",\"quantity\":1}",
         "{\"quantity\":999999,\"sku\":\"01234567890123456789012345678901234567890123456\"}",
         "{\"sku\":\"8801\",\"quantity\":1.5}",
@@ -268,6 +413,8 @@ static void reading_takes_nothing_from_the_heap(void **state)
         "{\"sku\":\"8801\",\"quantity\":9223372036854775808}",
         "{\"sku\":\"8801\",\"sku\":\"8801\"}",
         "{\"a\":[[[[{\"b\":{}}]]]],\"c\":\"\\u20ac\"}",
+        "{\"sku\":\"8801\",\"quantity\":1,\"channel\":{\"a\":[1,{\"b\":\"\\u20ac\"}]}}",
+        costliest(),
         "{\"sku\":",
         "",
     };
@@ -307,6 +454,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_orders_are_read),
+        cmocka_unit_test(sections_are_found_byte_for_byte),
+        cmocka_unit_test(sections_that_cannot_be_carried_are_refused_by_name),
+        cmocka_unit_test(sections_have_room_for_so_many_bytes_together),
+        cmocka_unit_test(an_extension_has_room_for_so_many_members),
         cmocka_unit_test(impossible_quantities_are_told_apart),
         cmocka_unit_test(anything_else_is_a_bad_request),
         cmocka_unit_test(every_beginning_of_a_body_is_refused),

@@ -55,7 +55,7 @@ struct fg_purchase {
     unsigned own_count;
     uint64_t retry_after_ns; /* OUTCOME_UNKNOWN, BUSY: not before */
 
-    /* The inventory's own from fg_inventory_decide on. */
+    /* The inventory's own from fg_inventory_decide on; `refusal` may be read. */
     struct fg_purchase *next;
     enum fg_answer
         refusal; /* NONE: buy. Else only look, and refuse with this if nothing is found */
