@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flashgate/base/text.h"
+#include "flashgate/http/access.h"
 
 static const char default_gateway[] = "unix:run/admin.sock";
 
@@ -57,4 +58,22 @@ enum fg_result fg_ctl_find_addresses(struct fg_ctl *ctl, const char *environment
         return check_address(ctl->relay, error);
     put_relay_beside(ctl, ctl->gateways[0]);
     return FG_OK;
+}
+
+static bool is_remote(const char *address)
+{
+    return address != NULL && !fg_text_starts_with(fg_text_of(address), FG_TEXT("unix:"));
+}
+
+enum fg_result fg_ctl_read_token(struct fg_ctl *ctl, const char *file, const char *environment,
+                                 struct fg_error *error)
+{
+    bool has_remote = is_remote(ctl->relay);
+    for (size_t i = 0; i < ctl->gateway_count; i++)
+        has_remote |= is_remote(ctl->gateways[i]);
+    if (file == NULL && environment != NULL && environment[0] != '\0')
+        file = environment;
+    if (!has_remote || file == NULL)
+        return FG_OK;
+    return fg_access_token(file, &ctl->token, error);
 }

@@ -1,4 +1,4 @@
-/* address.h - where the gateways and the relay are when nobody says. Pure. */
+/* address.h - where the gateways and the relay are when nobody says, and what they are told over TCP. */
 #ifndef FLASHGATE_CTL_ADDRESS_H
 #define FLASHGATE_CTL_ADDRESS_H
 
@@ -11,5 +11,10 @@
  * an address cannot be one. */
 enum fg_result fg_ctl_find_addresses(struct fg_ctl *ctl, const char *environment,
                                      struct fg_error *error) FG_MUST_CHECK;
+
+/* Reads ctl->token from `file` (--token-file; NULL: from the file that `environment`, FLASHGATE_TOKEN_FILE, names) when
+ * an address is over TCP; a unix socket is sent none. It is the caller's to free. */
+enum fg_result fg_ctl_read_token(struct fg_ctl *ctl, const char *file, const char *environment,
+                                 struct fg_error *error) FG_MUST_CHECK;
 
 #endif

@@ -56,6 +56,9 @@ static enum fg_result refusal(const struct answer *answer, struct fg_error *erro
         return fg_error_set(error, FG_UNKNOWN, "%s", detail);
     if (strcmp(code, "invalid_definition") == 0)
         return fg_error_set(error, FG_REFUSED, "%s", detail);
+    if (strcmp(code, "unauthenticated") == 0)
+        return fg_error_set(error, FG_REFUSED, "%s: %s (its file is named with --token-file)", code,
+                            detail);
     if (code[0] == '\0')
         return fg_error_set(error, FG_REFUSED, "status %d: %s", answer->status, detail);
     return fg_error_set(error, answer->status == 404 ? FG_NOT_FOUND : FG_REFUSED, "%s: %s", code,

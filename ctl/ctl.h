@@ -26,6 +26,7 @@ enum fg_own_flag {
     FG_OWN_SALE,
     FG_OWN_ROUTE,
     FG_OWN_HEADER,
+    FG_OWN_PAYMENT,
     FG_OWN_FLAGS
 };
 

@@ -12,6 +12,7 @@ static const struct {
     [FG_OWN_SALE] = { "sale", "SALE", "the sale the SKU is in" },
     [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders, order or give_back (else buy)" },
     [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
+    [FG_OWN_PAYMENT] = { "payment", "REFERENCE", "the payment system's own name for it" },
 };
 
 const char *fg_own_flag_name(enum fg_own_flag flag)

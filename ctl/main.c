@@ -10,11 +10,12 @@
 #include "verbs.h"
 
 enum {
-    GLOBAL_FLAGS = 5
+    GLOBAL_FLAGS = 6
 };
 
 struct switches {
     bool help, version;
+    const char *token_file; /* NULL: not given */
 };
 
 /* What was printed goes out before the complaint about it. */
@@ -47,7 +48,8 @@ static bool wants_colour(void)
     return no_color == NULL || no_color[0] == '\0';
 }
 
-static enum fg_result do_verb(struct fg_ctl *ctl, const char *const *words, struct fg_error *error)
+static enum fg_result do_verb(struct fg_ctl *ctl, const struct switches *switches,
+                              const char *const *words, struct fg_error *error)
 {
     const struct fg_verb *verb;
     const char *const *values;
@@ -58,7 +60,11 @@ static enum fg_result do_verb(struct fg_ctl *ctl, const char *const *words, stru
     if (result == FG_OK)
         result = fg_ctl_find_addresses(ctl, getenv("FLASHGATE_ADMIN"), error);
     if (result == FG_OK)
+        result =
+            fg_ctl_read_token(ctl, switches->token_file, getenv("FLASHGATE_TOKEN_FILE"), error);
+    if (result == FG_OK)
         result = verb->run(ctl, values, error);
+    free(ctl->token);
     return result;
 }
 
@@ -77,6 +83,10 @@ static void fill_flags(struct fg_ctl *ctl, struct switches *switches,
           .value = "ADDRESS",
           .help = "the relay's (else relay.sock beside the first gateway's socket)",
           .text = &ctl->relay },
+        { .name = "token-file",
+          .value = "FILE",
+          .help = "holds the token for TCP addresses, mode 0600 (else FLASHGATE_TOKEN_FILE)",
+          .text = &switches->token_file },
         { .name = "json",
           .help = "print the server's JSON, one document, for programs",
           .is_set = &ctl->json },
@@ -93,7 +103,7 @@ static void fill_flags(struct fg_ctl *ctl, struct switches *switches,
 int main(int argc, char **argv)
 {
     struct fg_ctl ctl = { .out = stdout, .may_live = is_terminal() };
-    struct switches switches = { false, false };
+    struct switches switches = { false, false, NULL };
     struct fg_flag flags[GLOBAL_FLAGS + FG_OWN_FLAGS + 1];
     struct fg_error error = { .result = FG_OK };
     int count;
@@ -115,7 +125,7 @@ int main(int argc, char **argv)
     else if (switches.help)
         result = fg_verb_print_help(words, flags, stdout, &error);
     else
-        result = do_verb(&ctl, words, &error);
+        result = do_verb(&ctl, &switches, words, &error);
     free(words);
     return end_with(result, &error);
 }

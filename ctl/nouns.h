@@ -20,6 +20,9 @@ FG_CTL_VERB(fg_sale_resume);
 FG_CTL_VERB(fg_sale_end);
 FG_CTL_VERB(fg_stock_add);
 FG_CTL_VERB(fg_order_show);
+/* FG_REFUSED when one of several was refused. */
+FG_CTL_VERB(fg_order_confirm);
+FG_CTL_VERB(fg_order_cancel);
 /* FG_REFUSED when books differ. */
 FG_CTL_VERB(fg_audit);
 FG_CTL_VERB(fg_config_check);

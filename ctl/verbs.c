@@ -9,8 +9,15 @@
 #include "nouns.h"
 
 enum {
-    NAMES_MAX = 16
+    NAMES_MAX = 16,
+    ORDERS_MAX = 10000 /* on a command line; - reads more */
 };
+
+#define SETTLE_MORE                                                                              \
+    "- reads standard input, an `ORDER` or `ORDER REFERENCE` a line. Of several, each has its\n" \
+    "own outcome; those that were refused are listed. Repeating it is harmless. Ends with 1 "    \
+    "when\n"                                                                                     \
+    "one was refused, with 3 when the outcome of one is not known.\n"
 
 static const struct fg_verb verbs[] = {
     { .name = "status",
@@ -99,6 +106,26 @@ static const struct fg_verb verbs[] = {
       .more = "",
       .examples = "flashgatectl order show 7-5f3c9a1e-1718712000123-4\n",
       .run = fg_order_show },
+    { .noun = "order",
+      .name = "confirm",
+      .values = "ORDER...",
+      .minimum = 1,
+      .maximum = ORDERS_MAX,
+      .flags = FG_OWN_BIT(FG_OWN_PAYMENT),
+      .help = "Say that orders are paid for.",
+      .more = SETTLE_MORE "What an expired order becomes depends on its sale's late_payment.\n",
+      .examples = "flashgatectl order confirm 7-5f3c9a1e-1718712000123-4 --payment pay-4711\n"
+                  "flashgatectl order confirm - <paid.txt\n",
+      .run = fg_order_confirm },
+    { .noun = "order",
+      .name = "cancel",
+      .values = "ORDER...",
+      .minimum = 1,
+      .maximum = ORDERS_MAX,
+      .help = "Say that orders will not be paid for.",
+      .more = SETTLE_MORE "The units of those that were held are on sale again within 300 ms.\n",
+      .examples = "flashgatectl order cancel 7-5f3c9a1e-1718712000123-4\n",
+      .run = fg_order_cancel },
     { .name = "audit",
       .values = "[SALE]",
       .minimum = 0,

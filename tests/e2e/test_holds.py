@@ -1,13 +1,14 @@
 """Orders that wait for payment: confirmed, cancelled, given back; one at a time, in lists, all at once; and who may
 say so."""
 import json
+import subprocess
 import threading
 import time
 
 import pytest
 import yaml
 from flashgate.http import Line
-from flashgate.programs import ROOT, free_port, until
+from flashgate.programs import BINARIES, ROOT, free_port, run, until
 
 READER, WRITER, PAYER = (f"{role}-0123456789-0123456789-0123456789" for role in ("reader", "writer", "payer"))
 TOKENS = f"# who may do what\nread {READER}\nwrite {WRITER}\npayment {PAYER}\n"
@@ -370,3 +371,56 @@ def test_a_reload_swaps_tokens(stage, remote):
     assert ask_remotely(remote, WRITER, "GET", "/admin/v1/status").status == 401
     assert ask_remotely(remote, fresh, "GET", "/admin/v1/status").status == 200
     assert ask_remotely(remote, fresh, "POST", "/admin/v1/config/reload").status == 403
+
+
+# --- the operator's hand ----------------------------------------------------------------------------------
+
+
+def ctl(gateway, *arguments, **environment):
+    return run("flashgatectl", "--admin", f"unix:{gateway.admin_at}", *arguments, **environment)
+
+
+@pytest.mark.sanitize
+def test_flashgatectl_settles_orders(stage, gateway):
+    books = stage.sale({"8801": 8}, hold="1h")
+    ann, bob, cyd, dan = (held(stage, user) for user in ("ann", "bob", "cyd", "dan"))
+    shown = ctl(gateway, "order", "show", ann).stdout
+    assert "status    held\n" in shown and "expires   20" in shown
+    assert ctl(gateway, "order", "confirm", ann, "--payment", "p-1").stdout == f"{ann} is confirmed\n"
+    assert ctl(gateway, "order", "confirm", ann).stdout == f"{ann} was confirmed already\n"
+    assert "held to" in ctl(gateway, "order", "show", ann).stdout
+    refused = ctl(gateway, "order", "cancel", ann)
+    assert refused.returncode == 1 and "order_state: the order is confirmed" in refused.stderr
+    listed = ctl(gateway, "order", "cancel", ann, bob, NOBODYS)
+    assert listed.returncode == 1 and listed.stdout == (
+        f"{ann}  wrong_state: the order is confirmed and cannot be cancelled\n"
+        f"{NOBODYS}  not_found: there is no such order\n1 of 3 orders are cancelled\n"), listed
+    piped = subprocess.run([BINARIES / "flashgatectl", "--admin", f"unix:{gateway.admin_at}", "order", "confirm", "-"],
+                           input=f"# paid today\n\n{cyd} p-3\n{dan}\n", text=True, capture_output=True, timeout=60)
+    assert (piped.returncode, piped.stdout) == (0, "2 of 2 orders are confirmed\n"), piped
+    references = [fields.get("payment") for _, fields in books.stock("8801").ledger if fields["event"] == "confirmed"]
+    assert references == ["p-1", "p-3", None]
+    many = ctl(gateway, "--json", "order", "confirm", *[ann] * 1500)  # more than the gateway takes at once
+    assert many.returncode == 0 and len(json.loads(many.stdout)["results"]) == 1500
+
+
+@pytest.mark.sanitize
+def test_flashgatectl_shows_its_token_over_tcp(stage, remote):
+    address = "%s:%d" % remote.remote_at
+    files = {}
+    for name, token in (("reader", READER), ("payer", PAYER)):
+        files[name] = remote.folder / name
+        files[name].touch(mode=0o600)
+        files[name].write_text(token + "\n")
+    bare = run("flashgatectl", "--admin", address, "sale", "list")
+    assert bare.returncode == 1 and "--token-file" in bare.stderr, bare
+    read = run("flashgatectl", "--admin", address, "--token-file", files["reader"], "sale", "list")
+    assert (read.returncode, read.stdout[:12]) == (0, "no sales yet"), read
+    assert run("flashgatectl", "--admin", address, "sale", "list",
+               FLASHGATE_TOKEN_FILE=str(files["reader"])).returncode == 0
+    other = run("flashgatectl", "--admin", address, "--token-file", files["payer"], "sale", "list")
+    assert other.returncode == 1 and "forbidden" in other.stderr
+    files["reader"].chmod(0o644)
+    loose = run("flashgatectl", "--admin", address, "--token-file", files["reader"], "sale", "list")
+    assert loose.returncode == 2 and "0644" in loose.stderr
+    assert READER not in bare.stderr + other.stderr + loose.stderr

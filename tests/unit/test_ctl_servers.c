@@ -363,6 +363,89 @@ static void test_an_explanation_begins_with_the_verdict(void **state)
                            "&header=X-B%3A2\n");
 }
 
+/* --- orders ----------------------------------------------------------------------------------- */
+
+#define ONE "7-5f3c9a1e-1-0"
+#define TWO "7-5f3c9a1e-2-0"
+
+static void test_one_order_is_asked_for_by_itself(void **state)
+{
+    struct server gateway;
+
+    (void)state;
+    OPEN(&gateway, "200 {\"outcome\":\"done\"}", "200 {\"outcome\":\"already\"}",
+         "200 {\"outcome\":\"done\",\"reclaimed\":true}",
+         "409 {\"code\":\"order_state\",\"detail\":\"the order is confirmed\"}",
+         "404 {\"code\":\"not_found\",\"detail\":\"there is no such order\"}",
+         "503 {\"code\":\"outcome_unknown\",\"detail\":\"Redis has not answered; ask again\"}");
+    struct run run = run_with(&gateway, NULL);
+    run.ctl.text[FG_OWN_PAYMENT] = "p-1";
+    assert_ends(&run, WORDS("order", "confirm", ONE), FG_OK, ONE " is confirmed\n", NULL);
+    run.ctl.text[FG_OWN_PAYMENT] = NULL;
+    assert_ends(&run, WORDS("order", "cancel", ONE), FG_OK, ONE " was cancelled already\n", NULL);
+    assert_ends(&run, WORDS("order", "confirm", ONE), FG_OK,
+                ONE " is confirmed; it had expired, and took its units again\n", NULL);
+    assert_ends(&run, WORDS("order", "cancel", ONE), FG_REFUSED, "",
+                "order_state: the order is confirmed");
+    assert_ends(&run, WORDS("order", "cancel", ONE), FG_NOT_FOUND, "",
+                "not_found: there is no such order");
+    assert_ends(&run, WORDS("order", "cancel", ONE), FG_UNKNOWN, "", NULL);
+    assert_non_null(strstr(run.error.text, "Redis has not answered"));
+    close_server(&gateway, "POST /admin/v1/orders/" ONE "/confirm | {\"payment\":\"p-1\"}\n"
+                           "POST /admin/v1/orders/" ONE "/cancel\n"
+                           "POST /admin/v1/orders/" ONE "/confirm\n"
+                           "POST /admin/v1/orders/" ONE "/cancel\n"
+                           "POST /admin/v1/orders/" ONE "/cancel\n"
+                           "POST /admin/v1/orders/" ONE "/cancel\n");
+}
+
+#define ROW(order, outcome) "{\"order\":\"" order "\",\"outcome\":\"" outcome "\"}"
+#define NO(order, outcome, because) \
+    "{\"order\":\"" order "\",\"outcome\":\"" outcome "\",\"detail\":\"" because "\"}"
+#define BOTH "{\"orders\":[\"" ONE "\",\"" TWO "\"]}\n"
+
+static void test_several_orders_are_a_list(void **state)
+{
+    struct server gateway;
+
+    (void)state;
+    OPEN(&gateway, "200 {\"results\":[" ROW(ONE, "done") "," ROW(TWO, "already") "]}",
+         "200 {\"results\":[" ROW(ONE, "done") "," NO(TWO, "too_late", "it is expired") "]}",
+         "200 {\"results\":[" NO(ONE, "unknown", "no answer") "," NO(TWO, "busy", "not sent") "]}",
+         "400 {\"code\":\"bad_request\",\"detail\":\"orders[1]: not an order's id\"}");
+    struct run run = run_with(&gateway, NULL);
+    assert_ends(&run, WORDS("order", "confirm", ONE, TWO), FG_OK,
+                "2 of 2 orders are confirmed, 1 of them already\n", NULL);
+    assert_ends(&run, WORDS("order", "confirm", ONE, TWO), FG_REFUSED,
+                TWO "  too_late: it is expired\n1 of 2 orders are confirmed\n", "1 were refused");
+    assert_ends(
+        &run, WORDS("order", "cancel", ONE, TWO), FG_UNKNOWN,
+        ONE "  unknown: no answer\n" TWO "  busy: not sent\n0 of 2 orders are cancelled\n",
+        "the outcome of 1 is not known. Ask again: that is harmless, and its answer is final");
+    assert_ends(&run, WORDS("order", "cancel", ONE, "x"), FG_REFUSED,
+                "0 of 2 orders are cancelled\n", "bad_request: orders[1]: not an order's id");
+    close_server(&gateway,
+                 "POST /admin/v1/orders/confirm | " BOTH "POST /admin/v1/orders/confirm | " BOTH
+                 "POST /admin/v1/orders/cancel | " BOTH
+                 "POST /admin/v1/orders/cancel | {\"orders\":[\"" ONE "\",\"x\"]}\n");
+}
+
+static void test_what_is_not_clear_is_not_sent(void **state)
+{
+    struct run run = { .ctl = { .gateways = { "unix:/nowhere" }, .gateway_count = 1 } };
+
+    (void)state;
+    run.ctl.text[FG_OWN_PAYMENT] = "p-1";
+    assert_ends(&run, WORDS("order", "confirm", ONE, TWO), FG_INVALID, "", NULL);
+    assert_non_null(strstr(run.error.text, "--payment is of one order"));
+    run.ctl.text[FG_OWN_PAYMENT] = "p 1";
+    assert_ends(&run, WORDS("order", "confirm", ONE), FG_INVALID, "",
+                "expected an order's id and a reference in visible ASCII");
+    run.ctl.text[FG_OWN_PAYMENT] = NULL;
+    assert_ends(&run, WORDS("order", "cancel", "\xff", ONE), FG_INVALID, "", NULL);
+    assert_ends(&run, WORDS("order", "cancel", ONE), FG_UNREACHABLE, "", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +459,9 @@ int main(void)
         cmocka_unit_test(test_a_breaker_that_nobody_has_is_named_beside_those_there_are),
         cmocka_unit_test(test_breakers_without_a_relay_are_shown_with_a_word),
         cmocka_unit_test(test_an_explanation_begins_with_the_verdict),
+        cmocka_unit_test(test_one_order_is_asked_for_by_itself),
+        cmocka_unit_test(test_several_orders_are_a_list),
+        cmocka_unit_test(test_what_is_not_clear_is_not_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
