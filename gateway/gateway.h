@@ -3,6 +3,7 @@
  *   control thread     signals, drain, metrics and admin listeners (ring)
  *   background thread  whatever may wait for Redis: catalogue, stock, admin's changes, the embedded server
  *   fleet thread       the beat that tells the other gateways of this one
+ *   history thread     asks the relay for orders that have left Redis
  *   workers            shoppers; they share nothing with each other but the snapshots they are handed
  *
  * A snapshot goes to a worker through its `incoming` slot and a wake; the worker holds one at a time and
@@ -33,6 +34,7 @@ struct worker;
 struct background;
 struct control;
 struct fleet;
+struct history;
 
 struct reload;
 
@@ -46,6 +48,7 @@ struct gateway {
     struct reload *reload;                    /* control thread */
     struct fg_metrics_block *control_metrics; /* what the control thread counts */
     struct fleet *fleet;
+    struct history *history;
 
     _Atomic int phase;            /* enum gateway_phase; written by control */
     _Atomic bool is_joining;      /* a cluster limit waits for the number of gateways; by control */

@@ -17,17 +17,26 @@ struct fg_catalogue *lookup_catalogue(struct fg_http_request *request)
     return NULL;
 }
 
-const struct fg_catalogue_sale *lookup_sale(struct fg_http_request *request, struct fg_text name)
+bool lookup_sale_if_any(struct fg_http_request *request, struct fg_text name,
+                        const struct fg_catalogue_sale **sale_r)
 {
     if (!fg_name_is_valid(name)) {
         fg_http_refuse(request, FG_PROBLEM_BAD_REQUEST, 0,
                        FG_TEXT("the sale's name is not valid, expected 1-64 of A-Z a-z 0-9 . _ -"));
-        return NULL;
+        return false;
     }
     const struct fg_catalogue *catalogue = lookup_catalogue(request);
     if (catalogue == NULL)
+        return false;
+    *sale_r = fg_catalogue_find_sale(catalogue, name);
+    return true;
+}
+
+const struct fg_catalogue_sale *lookup_sale(struct fg_http_request *request, struct fg_text name)
+{
+    const struct fg_catalogue_sale *sale;
+    if (!lookup_sale_if_any(request, name, &sale))
         return NULL;
-    const struct fg_catalogue_sale *sale = fg_catalogue_find_sale(catalogue, name);
     if (sale == NULL)
         fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("there is no sale of that name"));
     return sale;

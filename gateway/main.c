@@ -15,6 +15,7 @@
 #include "fleet.h"
 #include "gateway.h"
 #include "gateway_metrics.h"
+#include "history.h"
 #include "json_memory.h"
 #include "listeners.h"
 #include "reload.h"
@@ -130,10 +131,9 @@ static enum fg_result start_workers(struct gateway *gateway, const char *passwor
 
 static void stop_workers(struct gateway *gateway)
 {
-    if (gateway->workers == NULL)
-        return;
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
+    history_stop(&gateway->history); /* it wakes workers, and none waits for it any more */
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_free(&gateway->workers[i]);
     free(gateway->workers);
@@ -146,6 +146,7 @@ static int run(struct gateway *gateway, const char *password)
     if (make_state_folder(gateway, &error) != FG_OK ||
         background_open(gateway, &gateway->background, &error) != FG_OK ||
         control_open(gateway, &gateway->control, &error) != FG_OK ||
+        history_start(gateway, &gateway->history, &error) != FG_OK ||
         start_workers(gateway, password, &error) != FG_OK ||
         fleet_start(gateway, &gateway->fleet, &error) != FG_OK ||
         background_run(gateway->background, control_ring(gateway->control), &error) != FG_OK) {

@@ -170,6 +170,32 @@ static const struct fg_option encryption_fields[] = {
     { 0 }
 };
 
+static const struct fg_option relay_fields[] = {
+    { .name = "address",
+      .type = FG_OPTION_STRING,
+      .offset = AT(relay_address),
+      .optional = true,
+      .minimum = 1,
+      .maximum = 256,
+      .help = "HOST:PORT or unix:PATH of one of its admin listeners; left out: relay.sock in "
+              "state_dir" },
+    { .name = "token_file",
+      .type = FG_OPTION_PATH,
+      .offset = AT(relay_token_file),
+      .optional = true,
+      .minimum = 1,
+      .maximum = 4096,
+      .help = "a private file with a token of its admin_tokens, for HOST:PORT" },
+    { .name = "timeout",
+      .type = FG_OPTION_DURATION,
+      .offset = AT(relay_timeout_ns),
+      .default_text = "2s",
+      .minimum = 10 * UINT64_C(1000000),
+      .maximum = SECONDS(30),
+      .help = "how long a shopper waits for it" },
+    { 0 }
+};
+
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "logfmt", "json", NULL };
 
@@ -303,6 +329,11 @@ const struct fg_option gateway_option_table[] = {
       .alone_offset = AT(redis.embedded),
       .help =
           "`embedded`: a private redis-server in state_dir; or a map with the address of yours" },
+    { .name = "relay",
+      .type = FG_OPTION_MAP,
+      .default_text = "",
+      .fields = relay_fields,
+      .help = "asked for orders that have left Redis: those of archived sales" },
     { .name = "embedded_redis_memory",
       .type = FG_OPTION_SIZE,
       .offset = AT(redis_memory_bytes),
@@ -426,6 +457,20 @@ static enum fg_result parse_addresses(const char *name, const struct fg_config_l
     return result;
 }
 
+/* A host's name is resolved only when it is called. */
+static enum fg_result settle_relay(struct gateway_options *options, const char *folder,
+                                   struct fg_error *error)
+{
+    char *text = options->relay_address, *absolute;
+    if (text == NULL || strncmp(text, unix_prefix, sizeof unix_prefix - 1) != 0 || text[5] == '/')
+        return FG_OK;
+    if (asprintf(&absolute, "unix:%s/%s", folder, text + 5) < 0)
+        return fg_error_set(error, FG_UNREACHABLE, "out of memory");
+    free(text);
+    options->relay_address = absolute;
+    return FG_OK;
+}
+
 static void fill_networks(struct gateway_options *options)
 {
     for (size_t i = 0; i < options->trusted_proxies.count; i++) {
@@ -458,6 +503,8 @@ static enum fg_result settle(struct gateway_options *options, const char *folder
                                &options->metrics_at, error);
     if (result == FG_OK)
         result = fg_redis_settle(&options->redis, options->state_dir, error);
+    if (result == FG_OK)
+        result = settle_relay(options, folder, error);
     fill_networks(options);
     fill_encrypted(options);
     if (result == FG_OK && options->threads == 0)

@@ -28,6 +28,8 @@ struct gateway_options {
     struct fg_config_list trusted_proxies;
     struct fg_redis_settings redis;
     uint64_t redis_memory_bytes;
+    char *relay_address, *relay_token_file; /* NULL: the default; none */
+    uint64_t relay_timeout_ns;
     uint64_t threads;
     uint64_t connections, requests, header_bytes, body_bytes;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, send_timeout_ns;

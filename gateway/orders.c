@@ -19,14 +19,18 @@ enum {
     LATER_S = 1
 };
 
+/* purchase.lua's: so long Redis remembers every order. */
+#define REMEMBERED_MS (UINT64_C(24) * 3600 * 1000)
+
 struct orders_context {
     struct fg_http_request *request;
     struct fg_order_search search;
     struct fg_catalogue *catalogue; /* held */
     const struct fg_catalogue_sale *sale;
     uint32_t next_sku;
-    struct fg_ledger_entry wanted; /* of GET /v1/orders/{order} */
-    struct fg_buffer list;         /* of GET …/orders; allocated */
+    struct fg_order_id wanted; /* of GET /v1/orders/{order} */
+    struct fg_buffer list;     /* of GET …/orders; allocated */
+    struct history_question question;
 };
 
 size_t orders_context_bytes(void)
@@ -55,6 +59,13 @@ void orders_refuse_strange(struct fg_http_request *request)
     fg_http_refuse(request, FG_PROBLEM_NOT_FOUND, 0, FG_TEXT("you have no such order"));
 }
 
+void orders_answer(struct fg_http_request *request, struct fg_text json)
+{
+    fg_http_begin(request, 200, "application/json");
+    fg_http_field(request, "Cache-Control", FG_TEXT("no-store"));
+    fg_http_end(request, json);
+}
+
 /* --- one order -------------------------------------------------------------------------------------- */
 
 static void answer_one(struct orders_context *context, const struct fg_record *record)
@@ -68,9 +79,28 @@ static void answer_one(struct orders_context *context, const struct fg_record *r
     memcpy(id.epoch, context->search.epoch, sizeof id.epoch);
     order_json_add_with_state(&body, &id, fg_text_of(sale->sale), fg_text_of(sku->sku),
                               record->quantity, record->expires_ms, record->state);
-    fg_http_begin(context->request, 200, "application/json");
-    fg_http_field(context->request, "Cache-Control", FG_TEXT("no-store"));
-    fg_http_end(context->request, fg_buffer_text(&body));
+    orders_answer(context->request, fg_buffer_text(&body));
+}
+
+static void on_history(struct history_question *question)
+{
+    struct orders_context *context = FG_CONTAINER_OF(question, struct orders_context, question);
+    char *body = question->body;
+    if (question->outcome == HISTORY_FOUND)
+        orders_answer(context->request, (struct fg_text){ body, question->body_length });
+    else if (question->outcome == HISTORY_NOTHING && question->sale[0] != '\0')
+        fg_http_refuse(context->request, FG_PROBLEM_NOT_FOUND, 0,
+                       FG_TEXT("there is no sale of that name"));
+    else
+        orders_refuse_history(context->request, question);
+    free(body);
+}
+
+static void ask_history(struct orders_context *context)
+{
+    context->question.user = context->search.user;
+    context->question.answered = on_history;
+    orders_ask_history(context->request, &context->question);
 }
 
 static void on_one_found(struct fg_order_search *search)
@@ -78,14 +108,16 @@ static void on_one_found(struct fg_order_search *search)
     struct orders_context *context = FG_CONTAINER_OF(search, struct orders_context, search);
     const struct fg_record *record = NULL;
     for (unsigned i = 0; i < search->count; i++)
-        if (fg_ledger_entry_compare(search->records[i].entry, context->wanted) == 0)
+        if (fg_ledger_entry_compare(search->records[i].entry, context->wanted.entry) == 0)
             record = &search->records[i];
-    if (search->result != FG_OK)
-        refuse_search(context, search->result);
-    else if (record == NULL)
-        orders_refuse_strange(context->request);
-    else
+    if (search->result == FG_OK && record != NULL)
         answer_one(context, record);
+    else if (search->result != FG_OK)
+        refuse_search(context, search->result);
+    else if (orders_may_be_forgotten(context->request, context->wanted.entry))
+        ask_history(context);
+    else
+        orders_refuse_strange(context->request);
     let_go(context);
 }
 
@@ -104,39 +136,76 @@ static bool may_ask_redis(struct fg_http_request *request, struct fg_text user,
     return admission_enter(worker_admission(worker_of(request)), request, &asked);
 }
 
-struct fg_catalogue *orders_enter(struct fg_http_request *request, struct fg_text path_id,
-                                  struct fg_text *user, struct fg_order_id *id)
+static bool may_ask_history(struct fg_http_request *request, struct fg_text user,
+                            struct fg_text sale)
+{
+    const struct admission_request asked = { .needs = ADMISSION_MEMORY,
+                                             .user = user,
+                                             .sale = sale };
+    return admission_enter(worker_admission(worker_of(request)), request, &asked);
+}
+
+bool orders_may_be_forgotten(const struct fg_http_request *request, struct fg_ledger_entry made)
+{
+    const struct worker *worker = worker_of(request);
+    int64_t now_ms = fg_inventory_redis_ms(worker_inventory(worker));
+    return (int64_t)made.ms < now_ms - (int64_t)REMEMBERED_MS;
+}
+
+void orders_ask_history(struct fg_http_request *request, struct history_question *question)
+{
+    struct worker *worker = worker_of(request);
+    if (!history_ask(worker_gateway(worker)->history, worker, question))
+        fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S,
+                       FG_TEXT("too many questions about past orders are waiting"));
+}
+
+void orders_refuse_history(struct fg_http_request *request, const struct history_question *question)
+{
+    if (question->outcome == HISTORY_NOTHING)
+        orders_refuse_strange(request);
+    else
+        fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S, fg_text_of(question->reason));
+}
+
+enum order_place orders_enter(struct fg_http_request *request, struct fg_text path_id,
+                              struct fg_text *user, struct fg_order_id *id,
+                              struct fg_catalogue **catalogue_r)
 {
     const struct fg_catalogue_sale *sale;
     if (!identity_of(request, user))
-        return NULL;
+        return ORDER_NOWHERE;
     if (!fg_order_id_parse(path_id, id)) {
         orders_refuse_strange(request);
-        return NULL;
+        return ORDER_NOWHERE;
     }
     struct fg_catalogue *catalogue = lookup_catalogue(request);
     if (catalogue == NULL)
-        return NULL;
+        return ORDER_NOWHERE;
     const struct fg_catalogue_sku *sku = fg_catalogue_find_bucket(catalogue, id->bucket, &sale);
-    if (sku == NULL || strcmp(sku->terms.epoch, id->epoch) != 0) {
-        orders_refuse_strange(request);
-        return NULL;
-    }
-    return may_ask_redis(request, *user, sale) ? fg_catalogue_hold(catalogue) : NULL;
+    if (sku == NULL || strcmp(sku->terms.epoch, id->epoch) != 0)
+        return may_ask_history(request, *user, (struct fg_text){ 0 }) ? ORDER_IN_HISTORY
+                                                                      : ORDER_NOWHERE;
+    if (!may_ask_redis(request, *user, sale))
+        return ORDER_NOWHERE;
+    *catalogue_r = fg_catalogue_hold(catalogue);
+    return ORDER_IN_REDIS;
 }
 
 void orders_handle_one(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct orders_context *context = fg_http_context(request);
     struct fg_order_search *search = &context->search;
-    struct fg_order_id id;
     start_context(context, request);
-    context->catalogue = orders_enter(request, match->parameters[0], &search->user, &id);
-    if (context->catalogue == NULL)
+    enum order_place place = orders_enter(request, match->parameters[0], &search->user,
+                                          &context->wanted, &context->catalogue);
+    context->question.order = context->wanted;
+    if (place == ORDER_IN_HISTORY)
+        ask_history(context);
+    if (place != ORDER_IN_REDIS)
         return;
-    context->wanted = id.entry;
-    search->bucket = id.bucket;
-    memcpy(search->epoch, id.epoch, sizeof search->epoch);
+    search->bucket = context->wanted.bucket;
+    memcpy(search->epoch, context->wanted.epoch, sizeof search->epoch);
     search->found = on_one_found;
     fg_inventory_search(worker_inventory(worker_of(request)), search);
 }
@@ -178,9 +247,7 @@ static void search_next(struct orders_context *context)
     struct worker *worker = worker_of(context->request);
     if (context->next_sku == context->sale->sku_count) {
         fg_buffer_add_text(&context->list, FG_TEXT("]}"));
-        fg_http_begin(context->request, 200, "application/json");
-        fg_http_field(context->request, "Cache-Control", FG_TEXT("no-store"));
-        fg_http_end(context->request, fg_buffer_text(&context->list));
+        orders_answer(context->request, fg_buffer_text(&context->list));
         let_go(context);
         return;
     }
@@ -190,6 +257,15 @@ static void search_next(struct orders_context *context)
     fg_inventory_search(worker_inventory(worker), &context->search);
 }
 
+/* A sale that is not in the catalogue: it is archived, or there never was one. */
+static void ask_for_sale(struct orders_context *context, struct fg_text sale)
+{
+    if (!may_ask_history(context->request, context->search.user, sale))
+        return;
+    memcpy(context->question.sale, sale.at, sale.length);
+    ask_history(context);
+}
+
 void orders_handle_mine(struct fg_http_request *request, const struct fg_route_match *match)
 {
     struct worker *worker = worker_of(request);
@@ -197,8 +273,13 @@ void orders_handle_mine(struct fg_http_request *request, const struct fg_route_m
     start_context(context, request);
     if (!identity_of(request, &context->search.user))
         return;
-    context->sale = lookup_sale(request, match->parameters[0]);
-    if (context->sale == NULL || !may_ask_redis(request, context->search.user, context->sale))
+    if (!lookup_sale_if_any(request, match->parameters[0], &context->sale))
+        return;
+    if (context->sale == NULL) {
+        ask_for_sale(context, match->parameters[0]);
+        return;
+    }
+    if (!may_ask_redis(request, context->search.user, context->sale))
         return;
     size_t bytes = SALE_BYTES + (size_t)context->sale->sku_count * FG_RECORDS_MAX * ORDER_BYTES;
     context->list = fg_buffer_over(malloc(bytes), bytes);

@@ -13,6 +13,7 @@
 #include "flashgate/base/log.h"
 
 #include "gateway_metrics.h"
+#include "history.h"
 #include "public.h"
 
 enum {
@@ -42,6 +43,7 @@ struct worker {
     struct fg_catalogue *catalogue;
     struct fg_metrics_block *metrics;
     _Atomic(struct fg_catalogue *) incoming;
+    _Atomic(struct history_question *) answers; /* a stack, of history's */
     struct settings *settings;
     _Atomic(struct settings *) incoming_settings;
     struct admission admission;
@@ -88,6 +90,16 @@ static void obey_force(struct worker *worker)
         fg_breaker_force(&worker->admission.breaker, force, fg_ring_now_ns(worker->ring));
 }
 
+static void take_answers(struct worker *worker)
+{
+    struct history_question *question = atomic_exchange(&worker->answers, NULL);
+    while (question != NULL) {
+        struct history_question *next = question->next; /* answering gives it back */
+        question->answered(question);
+        question = next;
+    }
+}
+
 static void on_woken(void *owner)
 {
     struct worker *worker = owner;
@@ -99,6 +111,7 @@ static void on_woken(void *owner)
     if (settings != NULL)
         adopt_settings(worker, settings);
     obey_force(worker);
+    take_answers(worker);
     fg_inventory_set_full(worker->inventory, atomic_load(&gateway->is_redis_full) ||
                                                  atomic_load(&gateway->is_backlog_full));
     fg_inventory_set_unsafe(worker->inventory, !atomic_load(&gateway->is_redis_safe));
@@ -269,6 +282,14 @@ void worker_publish_settings(struct worker *worker, struct settings *settings)
 void worker_wake(struct worker *worker)
 {
     fg_ring_wake(worker->ring);
+}
+
+void worker_take_history(struct worker *worker, struct history_question *question)
+{
+    question->next = atomic_load(&worker->answers);
+    while (!atomic_compare_exchange_weak(&worker->answers, &question->next, question))
+        continue;
+    worker_wake(worker);
 }
 
 bool worker_has_ended(const struct worker *worker)

@@ -11,6 +11,7 @@
 #include "settings.h"
 
 struct worker;
+struct history_question;
 
 /* Starts the thread and waits until it listens. `listeners` are taken over, and `settings` are held. */
 enum fg_result worker_start(struct gateway *gateway, unsigned index, const int *listeners,
@@ -23,6 +24,8 @@ void worker_publish(struct worker *worker, struct fg_catalogue *catalogue);
 void worker_publish_settings(struct worker *worker, struct settings *settings);
 /* Something in struct gateway changed: look. Any thread. */
 void worker_wake(struct worker *worker);
+/* An answer to a question of this worker's (history.h). History's thread. */
+void worker_take_history(struct worker *worker, struct history_question *question);
 /* True once the thread has nothing left and is about to end. */
 bool worker_has_ended(const struct worker *worker);
 void worker_join(struct worker *worker);

@@ -398,7 +398,7 @@ static enum fg_result listen_for_more(struct relay_control *control, struct fg_e
     enum fg_result result = FG_OK;
     for (size_t index = 0; result == FG_OK && index < options->admin.count; index++) {
         const struct fg_address *address = &options->admin_at[index];
-        bool is_local = address->socket.any.sa_family == AF_UNIX;
+        bool is_local = fg_address_is_local(address);
         if (!is_local && control->remote_server == NULL)
             result = open_server(control, handle_remote, &control->remote_server, error);
         if (result == FG_OK)
@@ -620,7 +620,7 @@ static void drain(struct relay_control *control)
 static void unlink_more(const struct relay_control *control)
 {
     for (size_t index = 0; index < control->more_listening; index++)
-        if (control->options->admin_at[index].socket.any.sa_family == AF_UNIX)
+        if (fg_address_is_local(&control->options->admin_at[index]))
             unlink(control->options->admin_at[index].socket.local.sun_path);
 }
 

@@ -294,7 +294,7 @@ static enum fg_result settle_admin_address(const struct fg_config_source *source
     if (!fg_address_parse(*text, &options->admin_at[index]))
         return fg_config_error_at(source, options->admin_place, error,
                                   "%s is too long for a socket, expected a shorter path", *text);
-    if (options->admin_at[index].socket.any.sa_family == AF_UNIX || options->access != NULL)
+    if (fg_address_is_local(&options->admin_at[index]) || options->access != NULL)
         return FG_OK;
     return fg_config_error_at(source, options->admin_place, error,
                               "admin has %s, expected admin_tokens, a file of tokens, with an "

@@ -1,10 +1,11 @@
 """Reading apart from writing: questions about orders are answered by the relay, from where they were delivered."""
 import os
+import sqlite3
 import time
 
 import pytest
 
-from flashgate.http import Line
+from flashgate.http import Line, request
 from flashgate.programs import free_port, until
 
 pytestmark = pytest.mark.sanitize
@@ -137,3 +138,148 @@ def test_over_tcp_a_token_is_needed(stage):
     assert ask(PAYER).status == 403
     assert ask(READER, "POST", "/breakers/ledger/force").status == 403
     assert ask(None, at=str(stage.relays[0].folder / "second.sock")).status == 200
+
+
+# --- through the gateway --------------------------------------------------------------------------------------
+
+
+def archives_by_hand(books):
+    """What is left in Redis of a sale that was archived: nothing."""
+    redis = books.redis
+    for sku in books.skus:
+        redis.delete(*(books.key(sku, name) for name in ("stock", "buyers", "orders", "relay", "dead")))
+    redis.hdel("fg:sales", f"sale:{books.sale}")
+    redis.hincrby("fg:sales", "generation", 1)
+    books.stage.catch_up()
+
+
+def reads(gateway, path, user, method="GET"):
+    return gateway.asks(method, path, {"X-User-Id": user})
+
+
+@pytest.fixture
+def past(stage, shopper):
+    """A sale of the past with orders of ann: confirmed without a hold, given back, and held (as she read them)."""
+    def make(gateway_options=None, **relay_options):
+        gateway = stage.gateway(**(gateway_options or {}))
+        relay = stage.relay(**relay_options)
+        books = stage.sale({"8801": 10}, hold="15m", per_user=3)
+        given, kept = (shopper("ann").buys("8801", key=key).order for key in ("a", "b"))
+        assert reads(gateway, f"/v1/orders/{given}", "ann", "DELETE").status == 200
+        assert gateway.admin("POST", f"/orders/{kept}/confirm").status == 200
+        before = {order: reads(gateway, f"/v1/orders/{order}", "ann").json for order in (given, kept)}
+        assert [row["status"] for row in before.values()] == ["cancelled", "confirmed"]
+        assert all(row["expires_at"] for row in before.values())
+        until(lambda: {row["status"] for row in orders(relay)["orders"]} == {"cancelled", "confirmed"}, "delivered")
+        archives_by_hand(books)
+        return gateway, relay, before
+    return make
+
+
+def test_orders_of_an_archived_sale_are_still_their_owners(past):
+    gateway, _, before = past()
+    for order, body in before.items():
+        answer = reads(gateway, f"/v1/orders/{order}", "ann")
+        assert answer.status == 200 and answer.json == body, answer
+        assert answer.header("cache-control") == "no-store"
+        for method in ("GET", "DELETE"):
+            strange = reads(gateway, f"/v1/orders/{order}", "bob", method)
+            assert (strange.status, strange.code) == (404, "not_found")
+        assert reads(gateway, f"/v1/orders/{order[:-1]}9", "ann").status == 404
+    mine = reads(gateway, "/v1/sales/demo/orders", "ann")
+    assert mine.status == 200 and sorted(mine.json["orders"], key=lambda row: row["order"]) == sorted(
+        before.values(), key=lambda row: row["order"])
+    nobodys = reads(gateway, "/v1/sales/demo/orders", "bob")
+    assert (nobodys.status, nobodys.code) == (404, "not_found")
+
+
+def test_giving_back_an_order_of_an_archived_sale(past):
+    """Repeated it is the same 200; what was paid for is too late."""
+    gateway, _, before = past()
+    given, kept = before
+    again = reads(gateway, f"/v1/orders/{given}", "ann", "DELETE")
+    assert again.status == 200 and again.json == before[given]
+    refused = reads(gateway, f"/v1/orders/{kept}", "ann", "DELETE")
+    assert (refused.status, refused.code) == (409, "order_state") and refused.json["status"] == "confirmed"
+
+
+def test_while_the_relay_is_away_nobody_is_told_that_he_has_no_order(past):
+    gateway, relay, before = past({"relay": {"timeout": "400ms"}})
+    order = next(iter(before))
+    assert reads(gateway, f"/v1/orders/{order}", "ann").status == 200
+
+    def is_away(method="GET"):
+        answer = reads(gateway, f"/v1/orders/{order}", "ann", method)
+        assert (answer.status, answer.code) == (503, "busy") and "relay" in answer.detail, answer
+        assert answer.retry_after
+    relay.suspend()
+    started = time.monotonic()
+    is_away()
+    assert time.monotonic() - started < 5
+    relay.resume()
+    until(lambda: reads(gateway, f"/v1/orders/{order}", "ann").status == 200, "the relay is heard again")
+    relay.terminate()
+    is_away()
+    is_away("DELETE")
+    assert reads(gateway, "/v1/sales/demo/orders", "ann").status == 503
+    relay.start()
+    until(lambda: reads(gateway, f"/v1/orders/{order}", "ann").status == 200, "the relay is back")
+
+
+def test_a_relay_on_another_machine_is_asked_with_a_token(past, stage):
+    tokens, token, port = stage.folder / "tokens", stage.folder / "token", free_port()
+    tokens.write_text(f"read {READER}\n")
+    token.write_text(READER + "\n")
+    for file in (tokens, token):
+        os.chmod(file, 0o600)
+    relay_at = {"address": f"127.0.0.1:{port}", "token_file": str(token)}
+    gateway, _, before = past({"relay": relay_at}, admin=f"127.0.0.1:{port}", admin_tokens=str(tokens))
+    for order, body in before.items():
+        assert reads(gateway, f"/v1/orders/{order}", "ann").json == body
+    token.write_text("x" * 40 + "\n")
+    gateway.terminate()
+    gateway.start()
+    answer = reads(gateway, f"/v1/orders/{order}", "ann")
+    assert (answer.status, answer.code) == (503, "busy")
+    assert "status=401" in gateway.output_now
+
+
+def test_many_ask_for_past_orders_at_once(past):
+    """Nobody is told another's; what does not fit into the queue is told to come back."""
+    gateway, _, before = past()
+    order, other = before
+    line = gateway.line()
+    raw = [request("GET", f"/v1/orders/{(order, other)[i % 2]}", {"X-User-Id": ("ann", "bob")[i % 3 == 0]})
+           for i in range(300)]
+    answers = list(line.asks_all(raw))
+    line.close()
+    for i, answer in enumerate(answers):
+        if i % 3 == 0:
+            assert answer.status == 404
+        else:
+            assert answer.json == before[(order, other)[i % 2]]
+
+
+def test_an_order_that_redis_forgot_is_asked_of_the_relay(stage, shopper):
+    """A cancelled order of long ago had to give way in its user's record; its sale goes on."""
+    gateway = stage.gateway()
+    relay = stage.relay()
+    books = stage.sale({"8801": 10})
+    new = shopper("ann").buys("8801").order
+    books.await_delivery()
+    bucket, epoch, _ = books.skus["8801"]
+    old = f"{bucket}-{epoch}-1700000000000-0"
+    with sqlite3.connect(relay.database, timeout=30) as database:
+        database.execute("UPDATE orders SET order_id = ?, made_ms = 1700000000000, status = 'cancelled' "
+                         "WHERE order_id = ?", (old, new))
+    answer = reads(gateway, f"/v1/orders/{old}", "ann")
+    assert answer.status == 200 and answer.json["status"] == "cancelled" and answer.json["order"] == old
+    assert reads(gateway, f"/v1/orders/{old}", "bob").status == 404
+    assert reads(gateway, f"/v1/orders/{old}", "ann", "DELETE").json["status"] == "cancelled"
+
+
+def test_where_there_never_was_a_relay_nothing_is_missing(stage):
+    gateway = stage.gateway()
+    stage.sale({"8801": 1})
+    assert reads(gateway, "/v1/orders/99-0a1b2c3d-1790000000000-0", "ann").status == 404
+    assert reads(gateway, "/v1/sales/other/orders", "ann").status == 404
