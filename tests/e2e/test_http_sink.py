@@ -1,5 +1,6 @@
 """Orders as POSTs to a receiver that fails in every way: each arrives, once by its key, in the order of its events."""
 import os
+import time
 
 import pytest
 
@@ -64,6 +65,40 @@ def test_a_receiver_that_fails_now_and_then(stage, shopper, receiver):
     repeated = {key for key, count in receiver.posts.items() if count > 1}
     assert len(repeated) == 3, "only those that failed were posted again"
     assert relay.metrics()['flashgate_relay_failures_total{kind="sink"}'] >= 2
+
+
+def test_a_receiver_that_asks_for_time_gets_it(stage, shopper, receiver):
+    came = []
+
+    def script(post, nth):
+        if post.user == "ann":
+            came.append(time.monotonic())
+        return (429, {"Retry-After": "2"}, "") if post.user == "ann" and nth == 1 else 200
+    receiver.script = script
+    stage.gateway()
+    relay_to(stage, receiver)
+    books = stage.sale({"8801": 100})
+    assert shopper("ann").buys("8801").is_bought
+    all_arrive(books, receiver)
+    assert len(came) == 2 and came[1] - came[0] > 1.8, came
+
+
+def test_what_the_receiver_will_never_take_is_a_dead_letter(stage, shopper, receiver):
+    """One user is unknown there: his order goes to the dead letters with the receiver's words, the rest flows."""
+    receiver.script = lambda post, nth: (422, {}, "no such customer") if post.user == "eve" else 200
+    gateway = stage.gateway()
+    relay_to(stage, receiver)
+    books = stage.sale({"8801": 100})
+    for name in ("ann", "eve", "bob"):
+        assert shopper(name).buys("8801").is_bought
+    all_arrive(books, receiver, but=("eve",))
+    letters = until(lambda: gateway.redis.xrange(books.key("8801", "dead")), "a dead letter")
+    eve, = (order for order, (user, _) in books.ledger_orders("8801").items() if user == "eve")
+    assert [fields["event_id"] for _, fields in letters] == [eve]
+    assert "422" in letters[0][1]["reason"] and "no such customer" in letters[0][1]["reason"]
+    assert receiver.posts[eve] == 1
+    assert shopper("dan").buys("8801").is_bought
+    all_arrive(books, receiver, but=("eve",))
 
 
 def test_a_relay_that_dies_posts_again_under_the_same_keys(stage, shopper, receiver):

@@ -200,7 +200,7 @@ def test_giving_back_an_order_of_an_archived_sale(past):
     again = reads(gateway, f"/v1/orders/{given}", "ann", "DELETE")
     assert again.status == 200 and again.json == before[given]
     refused = reads(gateway, f"/v1/orders/{kept}", "ann", "DELETE")
-    assert (refused.status, refused.code) == (409, "order_state") and refused.json["status"] == "confirmed"
+    assert (refused.status, refused.code) == (409, "order_state") and refused.json["order_status"] == "confirmed"
 
 
 def test_while_the_relay_is_away_nobody_is_told_that_he_has_no_order(past):
