@@ -70,8 +70,8 @@ int sqlite3_step(struct sqlite3_stmt *statement)
         next = real("sqlite3_step");
     }
     const char *sql = delivers ? text(statement) : "";
-    if (strncmp(sql, "INSERT", 6) == 0) /* the same inside a transaction, however often */
-        return next(statement);
+    if (strncmp(sql, "BEGIN", 5) != 0 && strncmp(sql, "COMMIT", 6) != 0)
+        return next(statement); /* inside a transaction it is all the same */
     snprintf(before, sizeof before, "before %.60s", sql);
     snprintf(after, sizeof after, "after %.60s", sql);
     point(before);
