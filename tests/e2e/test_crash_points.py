@@ -46,10 +46,10 @@ def crash_each(stage, first, last):
 
 
 def test_at_the_first_points(crashing):
-    places = crash_each(crashing, 1, 48)
+    places = crash_each(crashing, 1, 64)
     assert {"before COMMIT", "after COMMIT", "after BEGIN IMMEDIATE", "after an answer of Redis"} <= set(places), places
 
 
 @pytest.mark.full
 def test_at_hundreds_of_points(crashing):
-    crash_each(crashing, 49, 300)
+    crash_each(crashing, 65, 300)
