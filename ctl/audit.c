@@ -15,6 +15,7 @@ struct books {
     json_t *gateway;
     json_t *relay;                           /* NULL: not asked, see `relay_silence` */
     char relay_silence[FG_ERROR_TEXT_BYTES]; /* why */
+    json_t *watch;                           /* what the relay's auditor knows; NULL likewise */
 };
 
 /* --- asking ----------------------------------------------------------------------------------------- */
@@ -48,6 +49,20 @@ static void keep_sale(json_t *relay, const char *sale)
     (void)json_object_set_new(relay, "balanced", json_boolean(balanced));
 }
 
+/* An older relay has no such page; that is no reason to fail. */
+static void ask_watch(const struct fg_ctl *ctl, const char *const *values, struct books *books)
+{
+    struct fg_error ignored;
+
+    if (fg_admin_ask(ctl, ctl->relay, "/admin/v1/audit/state", FG_ADMIN_AUDIT_SECONDS,
+                     &books->watch, &ignored) != FG_OK)
+        return;
+    json_t *rows = json_object_get(books->watch, "differences");
+    for (size_t i = json_array_size(rows); values[0] != NULL && i-- > 0;)
+        if (strcmp(fg_document_text(json_array_get(rows, i), "sale"), values[0]) != 0)
+            (void)json_array_remove(rows, i);
+}
+
 static enum fg_result ask_relay(const struct fg_ctl *ctl, const char *const *values,
                                 struct books *books, struct fg_error *error)
 {
@@ -62,6 +77,7 @@ static enum fg_result ask_relay(const struct fg_ctl *ctl, const char *const *val
     if (result == FG_OK) {
         if (values[0] != NULL)
             keep_sale(books->relay, values[0]);
+        ask_watch(ctl, values, books);
         return FG_OK;
     }
     memcpy(books->relay_silence, silence.text, sizeof books->relay_silence);
@@ -160,6 +176,25 @@ static void print_relay(const struct fg_ctl *ctl, const json_t *sinks)
     print_differences(ctl, sinks);
 }
 
+/* What the auditor found, and still finds: "  8801 of demo, counters since TIME: held is 3, …" */
+static void print_watch(const struct fg_ctl *ctl, const json_t *rows)
+{
+    size_t i;
+    json_t *row;
+
+    fprintf(ctl->out, "\nThe relay's auditor watches; open differences: %zu\n",
+            json_array_size(rows));
+    json_array_foreach(rows, i, row)
+    {
+        fprintf(ctl->out, "  %s%s%s of %s, %s: ", fg_document_text_or(row, "sink", ""),
+                json_is_string(json_object_get(row, "sink")) ? ": " : "",
+                fg_document_text(row, "sku"), fg_document_text(row, "sale"),
+                fg_document_text(row, "kind"));
+        fg_print_safely(fg_document_text(row, "text"), ctl->out);
+        fputc('\n', ctl->out);
+    }
+}
+
 static void print_for_people(const struct fg_ctl *ctl, const struct books *books, bool balanced)
 {
     const json_t *skus = json_object_get(books->gateway, "skus");
@@ -171,6 +206,8 @@ static void print_for_people(const struct fg_ctl *ctl, const struct books *books
         fprintf(ctl->out, "There are no books yet: no SKU is on sale.\n");
     if (json_array_size(sinks) > 0)
         print_relay(ctl, sinks);
+    if (books->watch != NULL)
+        print_watch(ctl, json_object_get(books->watch, "differences"));
     fprintf(ctl->out, "\n%s\n", balanced ? "The books balance." : "THE BOOKS DIFFER.");
     if (books->relay == NULL) {
         fprintf(ctl->out, "The relay was not asked (");
@@ -185,6 +222,8 @@ static void print_for_programs(const struct fg_ctl *ctl, const struct books *boo
     (void)json_object_set_new(books->gateway, "balanced", json_boolean(balanced));
     (void)json_object_set(books->gateway, "relay",
                           books->relay != NULL ? books->relay : json_null());
+    (void)json_object_set(books->gateway, "watch",
+                          books->watch != NULL ? books->watch : json_null());
     fg_document_print(books->gateway, ctl->out);
 }
 
@@ -194,7 +233,8 @@ static enum fg_result give_verdict(const struct fg_ctl *ctl, const struct books 
                                    struct fg_error *error)
 {
     bool balanced = fg_document_is_true(books->gateway, "balanced") &&
-                    (books->relay == NULL || fg_document_is_true(books->relay, "balanced"));
+                    (books->relay == NULL || fg_document_is_true(books->relay, "balanced")) &&
+                    json_array_size(json_object_get(books->watch, "differences")) == 0;
 
     if (ctl->json)
         print_for_programs(ctl, books, balanced);
@@ -214,5 +254,6 @@ enum fg_result fg_audit(const struct fg_ctl *ctl, const char *const *values, str
         result = give_verdict(ctl, &books, error);
     json_decref(books.gateway);
     json_decref(books.relay);
+    json_decref(books.watch);
     return result;
 }

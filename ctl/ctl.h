@@ -27,6 +27,8 @@ enum fg_own_flag {
     FG_OWN_ROUTE,
     FG_OWN_HEADER,
     FG_OWN_PAYMENT,
+    FG_OWN_REASON,
+    FG_OWN_TO,
     FG_OWN_FLAGS
 };
 

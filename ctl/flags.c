@@ -13,6 +13,8 @@ static const struct {
     [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders, order or give_back (else buy)" },
     [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
     [FG_OWN_PAYMENT] = { "payment", "REFERENCE", "the payment system's own name for it" },
+    [FG_OWN_REASON] = { "reason", "TEXT", "why it may go on; kept in the ledger and the log" },
+    [FG_OWN_TO] = { "to", "STATE", "open, paused or ended (else paused)" },
 };
 
 const char *fg_own_flag_name(enum fg_own_flag flag)

@@ -18,6 +18,7 @@ FG_CTL_VERB(fg_sale_show);
 FG_CTL_VERB(fg_sale_pause);
 FG_CTL_VERB(fg_sale_resume);
 FG_CTL_VERB(fg_sale_end);
+FG_CTL_VERB(fg_sale_resolve);
 FG_CTL_VERB(fg_stock_add);
 FG_CTL_VERB(fg_order_show);
 /* FG_REFUSED when one of several was refused. */

@@ -1,9 +1,11 @@
-/* sale.c - what operations do with a sale: define it, look at it, stop it, let it go on, end it. */
+/* sale.c - what operations do with a sale: define it, look at it, stop it, let it go on, end it; and with a SKU of it
+ * that was frozen. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin.h"
 #include "document.h"
+#include "flashgate/base/buffer.h"
 #include "input.h"
 #include "nouns.h"
 #include "table.h"
@@ -219,4 +221,57 @@ enum fg_result fg_sale_end(const struct fg_ctl *ctl, const char *const *values,
                            struct fg_error *error)
 {
     return move(ctl, "/admin/v1/sales/%s/end", values, error);
+}
+
+/* --- resolve ---------------------------------------------------------------------------------------- */
+
+static void print_resolved(const struct fg_ctl *ctl, const json_t *document)
+{
+    const json_t *changes = json_object_get(document, "changes");
+
+    fprintf(ctl->out, "%s of %s is %s%s\n", fg_document_text(document, "sku"),
+            fg_document_text(document, "sale"), fg_document_text(document, "state"),
+            json_array_size(changes) == 0 ? "; its counters were what the ledger says" : "");
+    fg_document_print_lines(changes, ctl->out);
+}
+
+static enum fg_result write_resolve(const struct fg_ctl *ctl, struct fg_buffer *body,
+                                    struct fg_error *error)
+{
+    const char *reason = ctl->text[FG_OWN_REASON], *to = ctl->text[FG_OWN_TO];
+
+    if (reason == NULL || reason[0] == '\0')
+        return fg_error_set(error, FG_INVALID, "why may it go on? say --reason TEXT");
+    fg_buffer_add_string(body, "{\"reason\":");
+    fg_buffer_add_json_string(body, fg_text_of(reason));
+    fg_buffer_add_string(body, ",\"state\":");
+    fg_buffer_add_json_string(body, fg_text_of(to != NULL ? to : "paused"));
+    fg_buffer_add_byte(body, '}');
+    return body->overflowed ? fg_error_set(error, FG_INVALID, "the reason is too long") : FG_OK;
+}
+
+enum fg_result fg_sale_resolve(const struct fg_ctl *ctl, const char *const *values,
+                               struct fg_error *error)
+{
+    char target[FG_ADMIN_TARGET_BYTES], memory[2048], check[256];
+    struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
+    json_t *document;
+    enum fg_result result = write_resolve(ctl, &body, error);
+
+    if (result == FG_OK)
+        result = fg_admin_target(target, "/admin/v1/sales/%s/skus/%s/resolve", values, error);
+    if (result != FG_OK)
+        return result;
+    (void)snprintf(check, sizeof check, "Look with 'flashgatectl sale show %s'", values[0]);
+    const struct fg_admin_change change = {
+        .target = target,
+        .content_type = "application/json",
+        .body = fg_buffer_text(&body),
+        .check = check,
+    };
+    result = fg_admin_change(ctl, &change, &document, error);
+    if (result != FG_OK)
+        return result;
+    fg_admin_deliver(ctl, document, print_resolved);
+    return FG_OK;
 }

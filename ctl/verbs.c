@@ -86,6 +86,20 @@ static const struct fg_verb verbs[] = {
               "confirmed and cancelled.\n",
       .examples = "flashgatectl sale end demo\n",
       .run = fg_sale_end },
+    { .noun = "sale",
+      .name = "resolve",
+      .values = "SALE SKU",
+      .flags = FG_OWN_BIT(FG_OWN_REASON) | FG_OWN_BIT(FG_OWN_TO),
+      .minimum = 2,
+      .maximum = 2,
+      .help = "Let a frozen SKU go on: the ledger is the truth.",
+      .more =
+          "The counters become what the ledger says; where it sold more than there was, the\n"
+          "stock grows by what is missing. Needs --reason. It is then paused, unless --to says\n"
+          "otherwise: look at it, then 'sale resume SALE'. 'sale show' tells why it was frozen.\n",
+      .examples = "flashgatectl sale resolve demo 8801 --reason 'restored from a backup'\n"
+                  "flashgatectl sale resolve demo 8801 --to open --reason 'counter mended'\n",
+      .run = fg_sale_resolve },
     { .noun = "stock",
       .name = "add",
       .values = "SALE SKU N",
@@ -136,7 +150,9 @@ static const struct fg_verb verbs[] = {
           "compares the ledger with what reached each sink. Ends with 0 when the books\n"
           "balance, 1 when they differ. Without a relay only the gateway's half is\n"
           "audited, and the output says so; with --relay it must answer (else 3).\n"
-          "With --json the relay's document is the member \"relay\" (null: not asked).\n",
+          "The relay's auditor watches all the time; what it found and is still so counts too.\n"
+          "With --json the relay's document is the member \"relay\" (null: not asked), and what\n"
+          "its auditor knows is \"watch\".\n",
       .examples = "flashgatectl audit\n"
                   "flashgatectl audit demo\n",
       .run = fg_audit },

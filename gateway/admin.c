@@ -15,6 +15,7 @@
 #include "flashgate/base/counter.h"
 #include "flashgate/base/log.h"
 #include "flashgate/http/router.h"
+#include "flashgate/inventory/settle.h"
 
 #include "admin-private.h"
 #include "background.h"
@@ -26,6 +27,7 @@ enum {
     CHANGES_BYTES = 16 << 10,
     DIFFERENCES_BYTES = 8 << 10,
     PROBLEM_BYTES = 512,
+    REASON_BYTES = 200,
     LATER_S = 1,
     REAL_DIGITS = 12 /* 0.979, and not 0.97899999999999998 */
 };
@@ -39,6 +41,7 @@ struct task {
     enum fg_sale_state state;
     uint64_t units;
     char *file_name, *file; /* allocated */
+    char reason[REASON_BYTES + 1];
     size_t file_bytes;
 
     enum fg_result result;
@@ -190,6 +193,17 @@ static void add_counters(json_t *to, const struct fg_stock_books *books)
     json_object_set_new(to, "sold", json_units(books->sold));
 }
 
+static void add_frozen_reason(json_t *row, const struct fg_catalogue_sku *sku,
+                              const struct background_view *view)
+{
+    char reason[FG_FROZEN_REASON_BYTES], problem[FG_FROZEN_REASON_BYTES + 16];
+    struct fg_error error;
+    if (fg_bucket_frozen_reason(view->redis, sku, reason, &error) != FG_OK || reason[0] == '\0')
+        return;
+    snprintf(problem, sizeof problem, "frozen: %s", reason);
+    json_object_set_new(row, "problem", json_string(problem));
+}
+
 /* A bucket that is closed is shown so; a Redis that does not answer fails the task, at the first SKU. */
 static json_t *json_sku(struct task *task, const struct fg_catalogue_sku *sku,
                         const struct background_view *view)
@@ -204,6 +218,8 @@ static json_t *json_sku(struct task *task, const struct fg_catalogue_sku *sku,
     if (result == FG_OK) {
         json_object_set_new(row, "state", json_string(fg_sale_state_text(books.state)));
         add_counters(row, &books);
+        if (books.state == FG_SALE_FROZEN)
+            add_frozen_reason(row, sku, view);
     } else {
         json_object_set_new(row, "state", json_string("closed"));
         json_object_set_new(row, "problem", json_string(task->error.text));
@@ -432,6 +448,119 @@ static void handle_stock_add(struct fg_http_request *request, const struct fg_ro
     submit(task);
 }
 
+/* --- a frozen SKU --------------------------------------------------------------------------------- */
+
+/* A bucket that sold while its sale does not would only confuse: gateways refuse by the sale. */
+static enum fg_result check_resolve(struct task *task, const struct fg_catalogue_sale *sale)
+{
+    if (sale->state == FG_SALE_ENDED && task->state != FG_SALE_ENDED)
+        return fg_error_set(&task->error, FG_REFUSED, "sale %s has ended; resolve to ended",
+                            task->sale);
+    if (sale->state == FG_SALE_PAUSED && task->state == FG_SALE_OPEN)
+        return fg_error_set(&task->error, FG_REFUSED,
+                            "sale %s is paused; resolve to paused, then resume the sale",
+                            task->sale);
+    return FG_OK;
+}
+
+static void run_resolve(struct task *task, const struct background_view *view)
+{
+    char memory[CHANGES_BYTES];
+    struct fg_buffer changes = fg_buffer_over(memory, sizeof memory);
+    const struct fg_catalogue_sale *sale = find_sale(task, view);
+    const struct fg_catalogue_sku *sku =
+        sale == NULL ? NULL : fg_catalogue_find_sku(sale, fg_text_of(task->sku));
+    if (sale == NULL)
+        return;
+    if (sku == NULL)
+        task->result = fg_error_set(&task->error, FG_NOT_FOUND, "sale %s has no SKU %s", task->sale,
+                                    task->sku);
+    else
+        task->result = check_resolve(task, sale);
+    if (task->result == FG_OK && task->state == FG_SALE_OPEN)
+        task->result = fg_redis_check_safety(view->redis, &task->error);
+    if (task->result == FG_OK)
+        task->result =
+            fg_bucket_resolve(view->redis, sku, task->state, task->reason, &changes, &task->error);
+    if (task->result != FG_OK)
+        return;
+    fg_log(FG_LOG_WARN, "sku_resolved", FG_STRING_FIELD("sale", task->sale),
+           FG_STRING_FIELD("sku", task->sku),
+           FG_STRING_FIELD("state", fg_sale_state_text(task->state)),
+           FG_STRING_FIELD("reason", task->reason),
+           FG_TEXT_FIELD("changes", fg_buffer_text(&changes)));
+    task->answer =
+        json_pack("{s:s, s:s, s:s, s:o}", "sale", task->sale, "sku", task->sku, "state",
+                  fg_sale_state_text(task->state), "changes", json_lines(fg_buffer_text(&changes)));
+}
+
+static bool is_reason(struct fg_text reason)
+{
+    bool has_word = false;
+    for (size_t i = 0; i < reason.length; i++) {
+        if ((unsigned char)reason.at[i] < ' ' || reason.at[i] == 0x7f)
+            return false;
+        has_word |= reason.at[i] != ' ';
+    }
+    return has_word && reason.length <= REASON_BYTES;
+}
+
+/* The states an operator may resolve to. */
+static bool read_state(const json_t *value, enum fg_sale_state *state)
+{
+    static const enum fg_sale_state states[] = { FG_SALE_OPEN, FG_SALE_PAUSED, FG_SALE_ENDED };
+    const char *text = json_string_value(value);
+    for (size_t i = 0; text != NULL && i < FG_COUNT_OF(states); i++)
+        if (strcmp(text, fg_sale_state_text(states[i])) == 0) {
+            *state = states[i];
+            return true;
+        }
+    return false;
+}
+
+/* {"reason": "…", "state": "paused"}; the state may be left out. */
+static bool read_resolve(struct fg_http_request *request, enum fg_sale_state *state,
+                         char reason[REASON_BYTES + 1])
+{
+    struct fg_text body = fg_http_body(&request->parser), text = { NULL, 0 };
+    json_t *root =
+        json_loadb(body.length == 0 ? "" : body.at, body.length, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *wanted = json_object_get(root, "state");
+    const json_t *why = json_object_get(root, "reason");
+    *state = FG_SALE_PAUSED;
+    if (json_is_string(why))
+        text = (struct fg_text){ json_string_value(why), json_string_length(why) };
+    bool is_read = json_is_object(root) && is_reason(text) &&
+                   json_object_size(root) == (wanted == NULL ? 1 : 2) &&
+                   (wanted == NULL || read_state(wanted, state));
+    if (is_read) {
+        memcpy(reason, text.at, text.length);
+        reason[text.length] = '\0';
+    }
+    json_decref(root);
+    if (!is_read)
+        fg_http_refuse_format(request, FG_PROBLEM_BAD_REQUEST,
+                              "expected {\"reason\":\"…\"} of 1 to %d bytes, and \"state\": open, "
+                              "paused or ended (left out: paused)",
+                              REASON_BYTES);
+    return is_read;
+}
+
+static void handle_resolve(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    char reason[REASON_BYTES + 1];
+    enum fg_sale_state state;
+    if (!read_resolve(request, &state, reason))
+        return;
+    struct task *task = new_task(request, run_resolve);
+    if (task == NULL || !take_name(task, match->parameters[0], task->sale) ||
+        !take_name(task, match->parameters[1], task->sku))
+        return;
+    task->state = state;
+    memcpy(task->reason, reason, sizeof reason);
+    submit(task);
+}
+
 /* --- an order --------------------------------------------------------------------------------------- */
 
 static void run_order(struct task *task, const struct background_view *view)
@@ -594,6 +723,7 @@ static const struct fg_route routes[] = {
     { FG_HTTP_POST, "/admin/v1/sales/{sale}/resume", handle_resume, "sale_resume", WRITES },
     { FG_HTTP_POST, "/admin/v1/sales/{sale}/end", handle_end, "sale_end", WRITES },
     { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/stock", handle_stock_add, "stock_add", WRITES },
+    { FG_HTTP_POST, "/admin/v1/sales/{sale}/skus/{sku}/resolve", handle_resolve, "sku_resolve", WRITES },
     { FG_HTTP_POST, "/admin/v1/orders/confirm", admin_handle_confirm_many, "orders_confirm", SETTLES },
     { FG_HTTP_POST, "/admin/v1/orders/cancel", admin_handle_cancel_many, "orders_cancel", SETTLES },
     { FG_HTTP_GET, "/admin/v1/orders/{order}", handle_order, "order_show", READS },

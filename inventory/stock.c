@@ -87,6 +87,20 @@ enum fg_result fg_stock_read(struct fg_redis *redis, const struct fg_catalogue_s
     return result;
 }
 
+enum fg_result fg_stock_cut(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                            struct fg_stock_books *books, struct fg_ledger_entry *last,
+                            uint64_t *entries, struct fg_error *error)
+{
+    struct stock_cut cut;
+    enum fg_result result = stock_read_cut(redis, sku, &cut, error);
+    if (result != FG_OK)
+        return result;
+    *books = cut.books;
+    *last = cut.last;
+    *entries = cut.entries;
+    return FG_OK;
+}
+
 /* --- adding ------------------------------------------------------------------------------- */
 
 /* The catalogue remembers what was added only to size the filter; so a swap that is lost to

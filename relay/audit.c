@@ -1,8 +1,5 @@
-/* audit.c - see audit.h.
- *
- * Ledger and sink come in the same order, so the comparison is a merge of two lists of which only the heads
- * are in memory: a page of the ledger, a row of the sink. Counted is what is acknowledged, so that both sums
- * of a row speak of the same entries; compared is everything. */
+/* audit.c - see audit.h. Counted is what is acknowledged, so that both sums of a row speak of the same entries;
+ * compared is everything. */
 #include "audit.h"
 
 #include <assert.h>
@@ -10,9 +7,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit_compare.h"
 #include "consumer.h"
 #include "flashgate/base/buffer.h"
 #include "json_page.h"
@@ -49,19 +48,12 @@ struct relay_audit {
     char *json;
 };
 
-/* The two lists while they are merged. */
-struct merge {
+/* A row while it is filled. */
+struct work {
     struct relay_audit *audit;
     struct row *row;
     struct relay_consumer *consumer;
-    const struct relay_sink_calls *calls;
-    struct relay_sink_reader *reader;
-    struct fg_ledger_entry watermark, last, read_to;
-    struct relay_batch page;
-    size_t page_at;
-    bool is_at_end; /* of the ledger */
-    struct relay_sink_row delivered;
-    bool has_delivered;
+    struct relay_comparison comparison;
     struct fg_error error;
 };
 
@@ -115,35 +107,7 @@ static void add_difference(struct row *row, const char *what, const char *detail
         row->shown = before;
 }
 
-/* --- merging ---------------------------------------------------------------------------------------- */
-
-static enum fg_result next_delivered(struct merge *merge)
-{
-    return merge->calls->reader_next(merge->reader, &merge->delivered, &merge->has_delivered,
-                                     &merge->error);
-}
-
-/* Makes sure that the head of the ledger is in the page, unless the ledger is at its end. */
-static enum fg_result fill_page(struct merge *merge)
-{
-    if (merge->page_at < merge->page.count || merge->is_at_end)
-        return FG_OK;
-    if (atomic_load(&merge->audit->is_cancelled))
-        return fg_error_set(&merge->error, FG_UNKNOWN, "the relay is stopping");
-    enum fg_result result =
-        relay_consumer_page(merge->consumer, &merge->row->bucket, merge->read_to, merge->last,
-                            &merge->page, &merge->error);
-    if (result != FG_OK)
-        return result;
-    if (merge->page.count == 0 && merge->page.is_broken)
-        return fg_error_set(&merge->error, FG_INVALID, "%s", merge->page.breakage.text);
-    merge->page_at = 0;
-    if (merge->page.count > 0)
-        merge->read_to = merge->page.events[merge->page.count - 1].position;
-    else
-        merge->is_at_end = true;
-    return FG_OK;
-}
+/* --- what a comparison says ------------------------------------------------------------------------- */
 
 static void count_event(struct sums *sums, bool makes_an_order, uint64_t quantity)
 {
@@ -151,129 +115,71 @@ static void count_event(struct sums *sums, bool makes_an_order, uint64_t quantit
     sums->units += makes_an_order ? quantity : 0;
 }
 
-static bool is_acknowledged(const struct merge *merge, struct fg_ledger_entry position)
+static void count_ledger(void *context, const struct relay_event *event)
 {
-    return fg_ledger_entry_compare(position, merge->watermark) <= 0;
+    struct work *work = context;
+    count_event(&work->row->ledger, event->is_first_of_order, event->quantity);
 }
 
-static void count_ledger(struct merge *merge, const struct relay_event *event)
+static void count_delivered(void *context, const struct relay_sink_row *row)
 {
-    if (is_acknowledged(merge, event->position))
-        count_event(&merge->row->ledger, event->is_first_of_order, event->quantity);
+    struct work *work = context;
+    bool makes_an_order = row->order.length > 0 && fg_text_equal(row->order, row->event_id);
+    count_event(&work->row->delivered, makes_an_order, row->quantity);
 }
 
-static void count_delivered(struct merge *merge, const struct relay_sink_row *delivered)
+static void found(void *context, enum relay_mismatch mismatch, struct fg_ledger_entry position,
+                  struct fg_text what)
 {
-    bool makes_an_order =
-        delivered->order.length > 0 && fg_text_equal(delivered->order, delivered->event_id);
-    if (is_acknowledged(merge, delivered->position))
-        count_event(&merge->row->delivered, makes_an_order, delivered->quantity);
+    struct work *work = context;
+    char detail[RELAY_REASON_BYTES];
+    (void)position;
+    snprintf(detail, sizeof detail, "%.*s", (int)what.length, what.length == 0 ? "" : what.at);
+    add_difference(work->row, relay_mismatch_words[mismatch], detail);
 }
 
-static bool says_the_same(const struct relay_event *event, const struct relay_sink_row *delivered)
+static bool is_cancelled(void *context)
 {
-    return fg_text_equal(delivered->event_id, fg_text_of(event->id)) &&
-           fg_text_equal(delivered->event, fg_text_of(relay_event_name(event->kind))) &&
-           fg_text_equal(delivered->order, fg_text_of(event->order)) &&
-           fg_text_equal(delivered->user, event->user) && delivered->quantity == event->quantity;
-}
-
-static enum fg_result take_ledger_only(struct merge *merge, const struct relay_event *event)
-{
-    count_ledger(merge, event);
-    if (is_acknowledged(merge, event->position))
-        add_difference(merge->row, "acknowledged, but not in the sink: ", event->id);
-    merge->page_at++;
-    return FG_OK;
-}
-
-static enum fg_result take_delivered_only(struct merge *merge)
-{
-    char id[RELAY_ID_BYTES] = "";
-    size_t length = merge->delivered.event_id.length;
-    if (length < sizeof id)
-        memcpy(id, merge->delivered.event_id.at, length);
-    count_delivered(merge, &merge->delivered);
-    add_difference(merge->row, "in the sink, but not in the ledger: ", id);
-    return next_delivered(merge);
-}
-
-static enum fg_result take_both(struct merge *merge, const struct relay_event *event)
-{
-    count_ledger(merge, event);
-    count_delivered(merge, &merge->delivered);
-    if (!says_the_same(event, &merge->delivered))
-        add_difference(merge->row, "ledger and sink differ about: ", event->id);
-    merge->page_at++;
-    return next_delivered(merge);
-}
-
-static enum fg_result merge_step(struct merge *merge)
-{
-    bool has_event = merge->page_at < merge->page.count;
-    const struct relay_event *event = has_event ? &merge->page.events[merge->page_at] : NULL;
-    if (!merge->has_delivered)
-        return take_ledger_only(merge, event);
-    if (!has_event)
-        return take_delivered_only(merge);
-    int order = fg_ledger_entry_compare(event->position, merge->delivered.position);
-    if (order < 0)
-        return take_ledger_only(merge, event);
-    return order > 0 ? take_delivered_only(merge) : take_both(merge, event);
-}
-
-static enum fg_result merge_all(struct merge *merge)
-{
-    enum fg_result result = fill_page(merge);
-    while (result == FG_OK && (merge->page_at < merge->page.count || merge->has_delivered)) {
-        result = merge_step(merge);
-        if (result == FG_OK)
-            result = fill_page(merge);
-    }
-    return result;
+    struct work *work = context;
+    return atomic_load(&work->audit->is_cancelled);
 }
 
 /* --- one sink --------------------------------------------------------------------------------------- */
 
-static enum fg_result audit_bucket(struct merge *merge)
+static void audit_bucket(struct work *work)
 {
-    const struct relay_bucket *bucket = &merge->row->bucket;
-    merge->page = (struct relay_batch){ .events = NULL };
-    merge->page_at = 0;
-    merge->read_to = (struct fg_ledger_entry){ 0, 0 };
-    merge->is_at_end = false;
-    enum fg_result result =
-        relay_consumer_watermark(merge->consumer, bucket, &merge->watermark, &merge->error);
+    struct fg_ledger_entry at = RELAY_BEFORE_ALL, watermark;
+    uint64_t all = UINT64_MAX;
+    work->comparison.bucket = &work->row->bucket;
+    enum fg_result result = relay_compare_watermark(&work->comparison, &watermark, &work->error);
     if (result == FG_OK)
-        result = merge->calls->reader_start(merge->reader, &bucket->origin, RELAY_BEFORE_ALL,
-                                            RELAY_AFTER_ALL, &merge->error);
+        result = relay_compare_acknowledged(&work->comparison, &at, watermark, &all, &work->error);
     if (result == FG_OK)
-        result = next_delivered(merge);
-    if (result == FG_OK)
-        result = relay_consumer_last_entry(merge->consumer, bucket, &merge->last, &merge->error);
-    if (result == FG_OK)
-        result = merge_all(merge);
+        result = relay_compare_ahead(&work->comparison, watermark, &work->error);
     if (result != FG_OK)
-        add_difference(merge->row, "not audited: ", merge->error.text);
-    return result;
+        add_difference(work->row, "not audited: ", work->error.text);
 }
 
-static void audit_buckets(struct relay_audit *audit, size_t sink, struct merge *merge)
+/* A row that says only why there are no others. */
+static void give_up(struct work *work, size_t sink)
+{
+    work->row = add_row(work->audit, sink, NULL);
+    if (work->row != NULL)
+        add_difference(work->row, "not audited: ", work->error.text);
+}
+
+static void audit_buckets(struct work *work, size_t sink)
 {
     struct relay_bucket *buckets = NULL;
     size_t count = 0;
-    enum fg_result result =
-        relay_consumer_refresh(merge->consumer, &buckets, &count, &merge->error);
-    if (result != FG_OK) {
-        merge->row = add_row(audit, sink, NULL);
-        if (merge->row != NULL)
-            add_difference(merge->row, "not audited: ", merge->error.text);
-    }
+    enum fg_result result = relay_consumer_refresh(work->consumer, &buckets, &count, &work->error);
+    if (result != FG_OK)
+        give_up(work, sink);
     for (size_t index = 0; result == FG_OK && index < count; index++) {
-        merge->row = add_row(audit, sink, &buckets[index]);
-        if (merge->row == NULL || atomic_load(&audit->is_cancelled))
+        work->row = add_row(work->audit, sink, &buckets[index]);
+        if (work->row == NULL || is_cancelled(work))
             break;
-        (void)audit_bucket(merge); /* what is wrong stands in its row */
+        audit_bucket(work);
     }
     free(buckets);
 }
@@ -281,22 +187,30 @@ static void audit_buckets(struct relay_audit *audit, size_t sink, struct merge *
 static void audit_sink(struct relay_audit *audit, size_t index)
 {
     const struct relay_sink_settings *sink = relay_options_sink(audit->options, index);
-    struct merge merge = { .audit = audit, .calls = relay_sinks[sink->type] };
-    merge.consumer = relay_consumer_new(audit->options, sink->id, "audit");
-    enum fg_result result = merge.consumer == NULL
-                                ? fg_error_set(&merge.error, FG_EXHAUSTED, "no memory")
-                                : relay_consumer_connect(merge.consumer, &merge.error);
+    struct work work = { .audit = audit };
+    work.comparison = (struct relay_comparison){
+        .calls = relay_sinks[sink->type],
+        .context = &work,
+        .found = found,
+        .in_ledger = count_ledger,
+        .in_sink = count_delivered,
+        .is_cancelled = is_cancelled,
+    };
+    if (work.comparison.calls->reader_open == NULL) /* cannot be read back */
+        return;
+    work.consumer = work.comparison.consumer =
+        relay_consumer_new(audit->options, sink->id, "audit");
+    enum fg_result result = work.consumer == NULL
+                                ? fg_error_set(&work.error, FG_EXHAUSTED, "no memory")
+                                : relay_consumer_connect(work.consumer, &work.error);
     if (result == FG_OK)
-        result = merge.calls->reader_open(sink, &merge.reader, &merge.error);
-    if (result == FG_OK) {
-        audit_buckets(audit, index, &merge);
-    } else {
-        merge.row = add_row(audit, index, NULL);
-        if (merge.row != NULL)
-            add_difference(merge.row, "not audited: ", merge.error.text);
-    }
-    merge.calls->reader_close(&merge.reader);
-    relay_consumer_free(&merge.consumer);
+        result = work.comparison.calls->reader_open(sink, &work.comparison.reader, &work.error);
+    if (result == FG_OK)
+        audit_buckets(&work, index);
+    else
+        give_up(&work, index);
+    work.comparison.calls->reader_close(&work.comparison.reader);
+    relay_consumer_free(&work.consumer);
 }
 
 /* --- the result ------------------------------------------------------------------------------------- */

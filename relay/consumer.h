@@ -52,8 +52,7 @@ struct relay_batch {
      * its event there is only what relay_decode leaves. */
     struct relay_outcome *outcomes;
     size_t count;
-    /* The entry after these has no id that could be acknowledged, or (relay_consumer_page) cannot be understood;
-     * nothing behind it was decoded. */
+    /* The entry after these has no id that could be acknowledged; nothing behind it was decoded. */
     bool is_broken;
     struct fg_error breakage;
 };
@@ -105,6 +104,15 @@ enum fg_result relay_consumer_backlog(struct relay_consumer *consumer, struct re
 
 /* --- for audits ------------------------------------------------------------------------------------- */
 
+/* From here on it speaks of another sink's group. */
+void relay_consumer_set_group(struct relay_consumer *consumer, const char *group);
+const char *relay_consumer_group(const struct relay_consumer *consumer);
+/* Its connection, for scripts that are not of a group. Refusals are to be sorted: what passes is FG_UNREACHABLE, what
+ * a person must look at FG_INVALID. */
+struct fg_redis *relay_consumer_redis(struct relay_consumer *consumer);
+enum fg_result relay_consumer_sort(enum fg_result result, struct fg_error *error) FG_MUST_CHECK;
+struct fg_ledger_entry relay_entry_before(struct fg_ledger_entry entry);
+
 /* Everything up to and including *watermark_r is acknowledged; {0, 0}: nothing is. */
 enum fg_result relay_consumer_watermark(struct relay_consumer *consumer,
                                         const struct relay_bucket *bucket,
@@ -115,10 +123,12 @@ enum fg_result relay_consumer_last_entry(struct relay_consumer *consumer,
                                          const struct relay_bucket *bucket,
                                          struct fg_ledger_entry *last_r,
                                          struct fg_error *error) FG_MUST_CHECK;
-/* The next events after `after`, up to and including `until`; none: count 0. */
+/* The next events after `after`, up to and including `until`, and at most relay_consumer_page_entries; none: count 0. */
 enum fg_result relay_consumer_page(struct relay_consumer *consumer,
                                    const struct relay_bucket *bucket, struct fg_ledger_entry after,
                                    struct fg_ledger_entry until, struct relay_batch *batch_r,
                                    struct fg_error *error) FG_MUST_CHECK;
+
+size_t relay_consumer_page_entries(const struct relay_consumer *consumer);
 
 #endif

@@ -50,6 +50,7 @@ struct relay_control {
     struct relay_metrics *metrics;
     struct relay_delivery *const *deliveries;
     size_t delivery_count;
+    struct relay_auditor *auditor;
     uint64_t started_ns;
     struct fg_ring *ring;
     struct fg_http_server *metrics_server, *admin_server;
@@ -166,16 +167,22 @@ static void write_status(void *context, struct fg_buffer *out)
     fg_buffer_add_string(out, "]}\n");
 }
 
-static void get_status(struct fg_http_request *request, const struct fg_route_match *match)
+static void answer_page(struct fg_http_request *request,
+                        void (*write)(void *context, struct fg_buffer *out))
 {
     struct fg_text page;
-    (void)match;
-    char *memory = relay_json_page(write_status, control_of(request), &page);
+    char *memory = relay_json_page(write, control_of(request), &page);
     if (memory == NULL)
         fg_http_refuse(request, FG_PROBLEM_INTERNAL, 0, FG_TEXT("no memory for this answer"));
     else
         answer(request, 200, json_type, page);
     free(memory);
+}
+
+static void get_status(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    answer_page(request, write_status);
 }
 
 /* --- breakers --------------------------------------------------------------------------------------- */
@@ -264,6 +271,22 @@ static void get_audit(struct fg_http_request *request, const struct fg_route_mat
     }
 }
 
+static void write_audit_state(void *context, struct fg_buffer *out)
+{
+    relay_auditor_add_json(((struct relay_control *)context)->auditor, out);
+    fg_buffer_add_byte(out, '\n');
+}
+
+/* What the auditor knows, without a look at anything. */
+static void get_audit_state(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    if (control_of(request)->auditor == NULL)
+        fg_http_refuse(request, FG_PROBLEM_BUSY, 1, FG_TEXT("the relay is stopping"));
+    else
+        answer_page(request, write_audit_state);
+}
+
 static void refuse_audits(struct relay_control *control, struct fg_text reason)
 {
     for (size_t index = 0; index < control->audits_waiting_count; index++)
@@ -325,6 +348,7 @@ static const struct fg_route admin_routes[] = {
     { FG_HTTP_GET, "/admin/v1/audit", get_audit, "audit" },
     { FG_HTTP_GET, "/admin/v1/orders", get_orders, "orders" },
     { FG_HTTP_GET, "/admin/v1/orders/{order}", get_order, "order" },
+    { FG_HTTP_GET, "/admin/v1/audit/state", get_audit_state, "audit_state" },
     { FG_HTTP_GET, "/admin/v1/breakers", get_breakers, "breakers" },
     { FG_HTTP_POST, "/admin/v1/breakers/{id}/force", force_breaker, "breaker_force" },
     { FG_HTTP_GET, "/metrics", get_metrics, "metrics" },
@@ -578,12 +602,15 @@ static bool have_all_finished(const struct relay_control *control)
 }
 
 void relay_control_run(struct relay_control *control, struct relay_delivery *const *deliveries,
-                       size_t count)
+                       size_t count, struct relay_auditor *auditor)
 {
+    control->auditor = auditor;
     control->deliveries = deliveries;
     control->delivery_count = count;
     while (!control->is_stopping || !have_all_finished(control))
         fg_ring_turn(control->ring, TURN_MS * FG_MS_IN_NS);
+    control->delivery_count = 0; /* they may go before the last request has */
+    control->auditor = NULL;
 }
 
 static bool is_quiet(const struct relay_control *control)

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "auditor.h"
 #include "delivery.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
@@ -24,7 +25,7 @@ enum fg_result relay_control_open(const struct relay_options *options,
 void relay_control_wake(void *control);
 /* Runs until a signal came and every delivery has finished. A second signal ends the process (130). */
 void relay_control_run(struct relay_control *control, struct relay_delivery *const *deliveries,
-                       size_t count);
+                       size_t count, struct relay_auditor *auditor);
 void relay_control_close(struct relay_control **control);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auditor.h"
 #include "control.h"
 #include "delivery.h"
 #include "flashgate/base/arguments.h"
@@ -13,6 +14,7 @@
 #include "flashgate/base/log.h"
 #include "relay_metrics.h"
 #include "relay_options.h"
+#include "sweeper.h"
 
 static const char *config_path;
 static bool wants_check, wants_help, wants_help_config, wants_help_metrics, wants_version;
@@ -45,13 +47,17 @@ struct relay {
     struct relay_control *control;
     struct relay_delivery *deliveries[RELAY_SINKS_MAX];
     size_t delivery_count;
+    struct relay_sweeper *sweeper;
+    struct relay_auditor *auditor;
 };
 
 static void print_help(void)
 {
     printf("usage: flashgate-relay -c FILE\n"
            "\n"
-           "Takes the ledger's events from Redis to the sinks, each exactly once.\n"
+           "Takes the ledger's events from Redis to the sinks, each exactly once; returns to stock "
+           "what\n"
+           "was held and not paid for; compares the books all the time.\n"
            "\n"
            "flags:\n");
     fg_arguments_print_flags(flags, stdout);
@@ -120,13 +126,23 @@ static enum fg_result set_up(struct relay *relay, struct fg_error *error)
         relay_control_open(&relay->options, relay->metrics, &relay->control, error);
     if (result == FG_OK)
         result = start_deliveries(relay, error);
+    if (result == FG_OK)
+        result = relay_sweeper_start(&relay->options, relay_metrics_sweeper_block(relay->metrics),
+                                     &relay->sweeper, error);
+    if (result == FG_OK)
+        result = relay_auditor_start(&relay->options, relay_metrics_auditor_block(relay->metrics),
+                                     &relay->auditor, error);
     return result;
 }
 
 static void tear_down(struct relay *relay)
 {
+    relay_auditor_stop(relay->auditor);
+    relay_sweeper_stop(relay->sweeper);
     for (size_t index = 0; index < relay->delivery_count; index++)
         relay_delivery_stop(relay->deliveries[index]);
+    relay_auditor_free(&relay->auditor);
+    relay_sweeper_free(&relay->sweeper);
     while (relay->delivery_count > 0)
         relay_delivery_free(&relay->deliveries[--relay->delivery_count]);
     relay_control_close(&relay->control);
@@ -143,7 +159,7 @@ static int run(struct relay *relay)
                FG_STRING_FIELD("owner", relay->owner),
                FG_STRING_FIELD("redis", relay->options.redis.address),
                FG_NUMBER_FIELD("sinks", relay->options.sinks.count));
-        relay_control_run(relay->control, relay->deliveries, relay->delivery_count);
+        relay_control_run(relay->control, relay->deliveries, relay->delivery_count, relay->auditor);
     } else {
         fprintf(stderr, "flashgate-relay: %s\n", error.text);
     }

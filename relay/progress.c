@@ -131,8 +131,10 @@ enum fg_result relay_consumer_backlog(struct relay_consumer *consumer, struct re
     return FG_OK;
 }
 
-static struct fg_ledger_entry before(struct fg_ledger_entry entry)
+struct fg_ledger_entry relay_entry_before(struct fg_ledger_entry entry)
 {
+    if (entry.ms == 0 && entry.sequence == 0)
+        return entry;
     if (entry.sequence > 0)
         return (struct fg_ledger_entry){ entry.ms, entry.sequence - 1 };
     /* Sequences are ten digits at most: see fg_ledger_entry_parse. */
@@ -158,7 +160,7 @@ enum fg_result relay_consumer_watermark(struct relay_consumer *consumer,
         return result;
     *watermark_r = group.delivered;
     if (lowest.ms != 0 && fg_ledger_entry_compare(lowest, group.delivered) <= 0)
-        *watermark_r = before(lowest);
+        *watermark_r = relay_entry_before(lowest);
     return FG_OK;
 }
 
@@ -198,12 +200,32 @@ enum fg_result relay_consumer_page(struct relay_consumer *consumer,
     if (!relay_reply_is_array(consumer->reply, 0))
         return relay_consumer_unexpected(error, "XRANGE", bucket->origin.bucket);
     relay_consumer_decode(consumer, bucket, consumer->reply, batch_r);
-    for (size_t index = 0; index < batch_r->count; index++)
-        if (batch_r->outcomes[index].kind == RELAY_OUTCOME_DEAD) {
-            batch_r->is_broken = true;
-            relay_copy_text(batch_r->breakage.text, sizeof batch_r->breakage.text,
-                            fg_text_of(batch_r->outcomes[index].reason));
-            batch_r->count = index;
-        }
     return FG_OK;
+}
+
+/* --- what auditors need besides --------------------------------------------------------------------- */
+
+void relay_consumer_set_group(struct relay_consumer *consumer, const char *group)
+{
+    consumer->group = group;
+}
+
+const char *relay_consumer_group(const struct relay_consumer *consumer)
+{
+    return consumer->group;
+}
+
+struct fg_redis *relay_consumer_redis(struct relay_consumer *consumer)
+{
+    return consumer->redis;
+}
+
+enum fg_result relay_consumer_sort(enum fg_result result, struct fg_error *error)
+{
+    return relay_consumer_sort_refusal(result, error);
+}
+
+size_t relay_consumer_page_entries(const struct relay_consumer *consumer)
+{
+    return consumer->options->batch;
 }

@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit_findings.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
 
 enum {
     PAGE_BYTES = 16 << 10,
     PAGE_BYTES_A_SINK = 32 << 10
+};
+
+enum { /* behind the lanes' blocks */
+    CONTROL_BLOCK,
+    SWEEPER_BLOCK,
+    AUDITOR_BLOCK,
+    OTHER_BLOCKS
 };
 
 static const char *const versions[] = { FG_VERSION, NULL };
@@ -87,6 +95,28 @@ static const struct fg_metric families[RELAY_METRIC_COUNT] = {
                               "Attempts to write to the sink, by result; refused ones were not "
                               "made.",
                               sink_label, NULL, "result", breaker_calls },
+    [RELAY_SWEEP_UP] = { "flashgate_relay_sweep_up", FG_GAUGE,
+                         "1 while holds that ran out are returned to stock.", NULL, NULL },
+    [RELAY_SWEEP_STEPS] = { "flashgate_relay_sweep_steps_total", FG_COUNTER,
+                            "Looks at a bucket for holds that ran out.", NULL, NULL },
+    [RELAY_SWEEP_EXPIRED] = { "flashgate_relay_sweep_expired_total", FG_COUNTER,
+                              "Orders that expired and went back to stock.", NULL, NULL },
+    [RELAY_SWEEP_LAG] = { "flashgate_relay_sweep_lag_milliseconds", FG_GAUGE,
+                          "How long ago the oldest hold ran out that was not swept in the last "
+                          "pass.",
+                          NULL, NULL },
+    [RELAY_AUDIT_UP] = { "flashgate_relay_audit_up", FG_GAUGE,
+                         "1 while the books are compared all the time.", NULL, NULL },
+    [RELAY_AUDIT_LOOKS] = { "flashgate_relay_audit_looks_total", FG_COUNTER,
+                            "Comparisons of one SKU's counters with its ledger.", NULL, NULL },
+    [RELAY_AUDIT_OPEN] = { "flashgate_relay_audit_differences", FG_GAUGE,
+                           "Differences that are open now, by kind; anything but 0 needs a person.",
+                           "kind", relay_finding_words },
+    [RELAY_AUDIT_FOUND] = { "flashgate_relay_audit_differences_found_total", FG_COUNTER,
+                            "Differences that were found, by kind.", "kind", relay_finding_words },
+    [RELAY_AUDIT_FREEZES] = { "flashgate_relay_audit_freezes_total", FG_COUNTER,
+                              "SKUs that were frozen because two looks agreed on a difference.",
+                              NULL, NULL },
 };
 
 struct relay_metrics {
@@ -97,24 +127,29 @@ struct relay_metrics {
     struct fg_breaker_view told[RELAY_SINKS_MAX]; /* what is counted of the breakers already */
     size_t first_lane[RELAY_SINKS_MAX];           /* of each sink, in `blocks` */
     size_t block_count;
-    struct fg_metrics_block **blocks; /* the lanes'; the last one is the control's */
+    struct fg_metrics_block **blocks; /* the lanes', then the others' */
     size_t page_bytes;
     char *page;
 };
 
+static struct fg_metrics_block *other_block(struct relay_metrics *metrics, size_t index)
+{
+    return metrics->blocks[metrics->block_count - OTHER_BLOCKS + index];
+}
+
 static struct fg_metrics_block *control_block(struct relay_metrics *metrics)
 {
-    return metrics->blocks[metrics->block_count - 1];
+    return other_block(metrics, CONTROL_BLOCK);
 }
 
 static void name_sinks(struct relay_metrics *metrics, const struct relay_options *options)
 {
     metrics->sink_count = options->sinks.count;
-    metrics->block_count = 1;
+    metrics->block_count = OTHER_BLOCKS;
     for (size_t index = 0; index < metrics->sink_count; index++) {
         const struct relay_sink_settings *sink = relay_options_sink(options, index);
         metrics->sink_ids[index] = sink->id;
-        metrics->first_lane[index] = metrics->block_count - 1;
+        metrics->first_lane[index] = metrics->block_count - OTHER_BLOCKS;
         metrics->block_count += sink->lanes;
     }
     memcpy(metrics->families, families, sizeof families);
@@ -238,6 +273,16 @@ void relay_metrics_tell_sink(struct relay_metrics *metrics, size_t index,
         fg_metrics_set(control_block(metrics), gauges[row].metric, (unsigned)index,
                        gauges[row].value);
     tell_breaker(metrics, index, breaker);
+}
+
+struct fg_metrics_block *relay_metrics_sweeper_block(struct relay_metrics *metrics)
+{
+    return other_block(metrics, SWEEPER_BLOCK);
+}
+
+struct fg_metrics_block *relay_metrics_auditor_block(struct relay_metrics *metrics)
+{
+    return other_block(metrics, AUDITOR_BLOCK);
 }
 
 void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready)

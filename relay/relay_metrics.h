@@ -1,6 +1,6 @@
-/* relay_metrics.h - the relay's metrics. A block for each lane, which counts what it does there, and one for the
- * control thread, which fills in everything that is a state when it is asked for the page. The sinks' ids are the
- * label values, so the table is completed when the config is known. */
+/* relay_metrics.h - the relay's metrics. A block for each thread that counts what it does (the lanes, sweeper and auditor),
+ * and one for the control thread, which fills in everything that is a state when it is asked for the page. The sinks' ids
+ * are the label values, so the table is completed when the config is known. */
 #ifndef FLASHGATE_RELAY_METRICS_H
 #define FLASHGATE_RELAY_METRICS_H
 
@@ -33,6 +33,15 @@ enum relay_metric {
     RELAY_BREAKER_STATE,
     RELAY_BREAKER_TRANSITIONS,
     RELAY_BREAKER_CALLS,
+    RELAY_SWEEP_UP,
+    RELAY_SWEEP_STEPS,
+    RELAY_SWEEP_EXPIRED,
+    RELAY_SWEEP_LAG,
+    RELAY_AUDIT_UP,
+    RELAY_AUDIT_LOOKS,
+    RELAY_AUDIT_OPEN,
+    RELAY_AUDIT_FOUND,
+    RELAY_AUDIT_FREEZES,
     RELAY_METRIC_COUNT
 };
 
@@ -65,6 +74,9 @@ struct fg_metrics_block *relay_metrics_lane_block(struct relay_metrics *metrics,
 void relay_metrics_tell_sink(struct relay_metrics *metrics, size_t index,
                              const struct relay_status_sums *sums,
                              const struct fg_breaker_view *breaker);
+/* The blocks of the threads that there is one of; they belong to `metrics`. */
+struct fg_metrics_block *relay_metrics_sweeper_block(struct relay_metrics *metrics);
+struct fg_metrics_block *relay_metrics_auditor_block(struct relay_metrics *metrics);
 void relay_metrics_set_ready(struct relay_metrics *metrics, bool is_ready); /* control thread */
 /* The page; a view into memory of `metrics` that the next call overwrites. Control thread. */
 struct fg_text relay_metrics_page(struct relay_metrics *metrics);

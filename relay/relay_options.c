@@ -115,6 +115,26 @@ static const struct fg_option log_fields[] = {
     { .name = NULL },
 };
 
+static const struct fg_option audit_fields[] = {
+    {
+        .name = "every",
+        .type = FG_OPTION_DURATION,
+        FIELD(audit_every_ns),
+        .default_text = "1s",
+        .minimum = 50 * FG_MS_IN_NS,
+        .maximum = 600 * FG_SECOND_IN_NS,
+        .help = "how often the books of each SKU are compared (with very many: a part of them)",
+    },
+    {
+        .name = "freeze",
+        .type = FG_OPTION_BOOL,
+        FIELD(audit_freezes),
+        .default_text = "true",
+        .help = "stop selling a SKU when two looks agree on a difference that could oversell it",
+    },
+    { .name = NULL },
+};
+
 static const struct fg_option options_table[] = {
     {
         .name = "state_dir",
@@ -231,6 +251,13 @@ static const struct fg_option options_table[] = {
         .maximum = 10 * FG_SECOND_IN_NS,
         .help =
             "the longest pause between two looks at an idle bucket (longer with very many buckets)",
+    },
+    {
+        .name = "audit",
+        .type = FG_OPTION_MAP,
+        .default_text = "",
+        .help = "comparing counters, ledgers and sinks all the time",
+        .fields = audit_fields,
     },
     {
         .name = "log",

@@ -34,6 +34,8 @@ struct relay_options {
     uint64_t linger_ns;
     uint64_t poll_ns;
     uint64_t batch;
+    uint64_t audit_every_ns;
+    bool audit_freezes;
     int log_level, log_format;
     struct fg_config_place redis_place, admin_place, admin_tokens_place, projection_place;
 

@@ -96,9 +96,12 @@ if not stock.err and not texts.err and ledger_length ~= 0 and type(ledger_length
         opens, closes, per_user, hold = tonumber(stock[7]), tonumber(stock[8]), tonumber(stock[9]), tonumber(stock[10])
         ledger_max = tonumber(stock[11] or total * ENTRIES_A_UNIT)
         if not stock[11] and ledger_max < ENTRIES_LEAST then ledger_max = ENTRIES_LEAST end
-        if total == free + held + sold and total < NUMBER_MAX and opens < NUMBER_MAX and closes < NUMBER_MAX
-            and hold < NUMBER_MAX and per_user <= PER_USER_MAX then
+        if total < NUMBER_MAX and opens < NUMBER_MAX and closes < NUMBER_MAX and hold < NUMBER_MAX
+            and per_user <= PER_USER_MAX then
             state = stock[2]
+            if total ~= free + held + sold then -- nothing is sold, but the records still know who has an order
+                state, free = 'frozen', -1
+            end
         end
     end
 end

@@ -90,6 +90,10 @@ enum fg_result fg_stock_add(struct fg_redis *redis, const char *sale, const char
  * why). */
 enum fg_result fg_stock_read(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                              struct fg_stock_books *books_r, struct fg_error *error) FG_MUST_CHECK;
+/* The counters, the ledger's newest entry and the number of its entries, all of one moment. */
+enum fg_result fg_stock_cut(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                            struct fg_stock_books *books_r, struct fg_ledger_entry *last_r,
+                            uint64_t *entries_r, struct fg_error *error) FG_MUST_CHECK;
 /* Counters, ledger and users' records of one cut; each difference is a line in `differences`. */
 enum fg_result fg_stock_audit(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                               struct fg_stock_books *books_r, struct fg_buffer *differences,

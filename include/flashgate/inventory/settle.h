@@ -104,10 +104,18 @@ enum fg_result fg_bucket_sweep(struct fg_redis *redis, const struct fg_catalogue
 enum fg_result fg_bucket_freeze(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                 const char *reason, struct fg_error *error) FG_MUST_CHECK;
 
-/* An operator's word that a frozen SKU, or one whose counters cannot be read, may go on. The ledger is the truth: the counters become its sums, and where it
- * sold more than there was, `total` grows by what is missing (the event says by how much). Differences of the users'
- * records that are there now are remembered as accepted (stock field `accepted`), so that an audit that finds
- * exactly them again does not freeze. `state`: open, paused or ended. One line a change in `changes`.
+enum {
+    FG_FROZEN_REASON_BYTES = 256
+};
+/* Why a frozen SKU is: what its newest `frozen` event says; "" where that is not near the ledger's end. */
+enum fg_result fg_bucket_frozen_reason(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                                       char reason[FG_FROZEN_REASON_BYTES],
+                                       struct fg_error *error) FG_MUST_CHECK;
+
+/* An operator's word that a frozen SKU, or one whose counters cannot be read, may go on. The ledger is the truth: the
+ * counters become its sums, and where it sold more than there was, `total` grows by what is missing (the event says by
+ * how much). Differences of the users' records that are there now are remembered as accepted (stock field `accepted`),
+ * so that an audit that finds exactly them again does not freeze. `state`: open, paused or ended. One line a change in `changes`.
  * FG_REFUSED: not frozen, or the ledger moved too often meanwhile. */
 enum fg_result fg_bucket_resolve(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                  enum fg_sale_state state, const char *reason,
