@@ -13,7 +13,7 @@
 struct postgres_server {
     pid_t pid;
     FILE *commands, *answers;
-    char folder[64]; /* of its socket */
+    char folder[128]; /* of its socket */
 };
 
 /* What it answers behind "ok". */

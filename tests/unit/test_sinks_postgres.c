@@ -13,7 +13,7 @@
 #include "postgres_server.h"
 
 static struct postgres_server server;
-static char connect_to[160];
+static char connect_to[256];
 static struct relay_sink_settings settings = {
     .id = (char[]){ "warehouse" },
     .connect = connect_to,
@@ -24,7 +24,7 @@ static struct relay_sink_settings settings = {
 
 static PGconn *other_program(void)
 {
-    char text[160];
+    char text[256];
     snprintf(text, sizeof text, "host=%s user=postgres dbname=postgres", server.folder);
     PGconn *connection = PQconnectdb(text);
     if (PQstatus(connection) != CONNECTION_OK)
