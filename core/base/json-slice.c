@@ -84,11 +84,11 @@ static int read_code(struct fg_json_slicer *slicer)
 static bool take_escape(struct fg_json_slicer *slicer)
 {
     char byte = peek(slicer);
-    if (byte != 'u') {
-        slicer->at++;
-        return byte != '\0' && strchr("\"\\/bfnrt", byte) != NULL;
-    }
+    if (byte == '\0' || strchr("\"\\/bfnrtu", byte) == NULL)
+        return false;
     slicer->at++;
+    if (byte != 'u')
+        return true;
     int code = read_code(slicer);
     if (code < 0xd800 || code > 0xdfff)
         return code > 0; /* NUL ends strings in too many places behind us */

@@ -147,8 +147,10 @@ static void what_is_cut_short_is_refused(void **state)
 {
     static const char whole[] = "{\"a\":{\"b\":[1.5e3,\"\\ud83d\\ude00\xe2\x82\xac\",true]}}";
     (void)state;
-    for (size_t length = 0; length < sizeof whole - 1; length++)
+    for (size_t length = 0; length < sizeof whole - 1; length++) {
         assert_int_equal(last_step((struct fg_text){ whole, length }, 8), FG_JSON_MALFORMED);
+        assert_in_range(slicer.at, 0, length);
+    }
     assert_int_equal(last_step(FG_TEXT(whole), 8), FG_JSON_END);
 }
 
