@@ -29,6 +29,10 @@ enum fg_own_flag {
     FG_OWN_PAYMENT,
     FG_OWN_REASON,
     FG_OWN_TO,
+    FG_OWN_STATUS,
+    FG_OWN_SINCE,
+    FG_OWN_LIMIT,
+    FG_OWN_EVERY,
     FG_OWN_FLAGS
 };
 

@@ -6,15 +6,19 @@ static const struct {
 } own_flags[FG_OWN_FLAGS] = {
     [FG_OWN_WAIT] = { "wait", NULL, "return when every worker runs it (at most 10 s)" },
     [FG_OWN_ONCE] = { "once", NULL, "print once, also on a terminal" },
-    [FG_OWN_USER] = { "user", "USER", "who asks" },
-    [FG_OWN_SKU] = { "sku", "SKU", "what is asked for" },
+    [FG_OWN_USER] = { "user", "USER", "the shopper" },
+    [FG_OWN_SKU] = { "sku", "SKU", "the SKU" },
     [FG_OWN_IP] = { "ip", "ADDRESS", "where the request comes from" },
-    [FG_OWN_SALE] = { "sale", "SALE", "the sale the SKU is in" },
+    [FG_OWN_SALE] = { "sale", "SALE", "the sale" },
     [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders, order or give_back (else buy)" },
     [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
     [FG_OWN_PAYMENT] = { "payment", "REFERENCE", "the payment system's own name for it" },
     [FG_OWN_REASON] = { "reason", "TEXT", "why it may go on; kept in the ledger and the log" },
     [FG_OWN_TO] = { "to", "STATE", "open, paused or ended (else paused)" },
+    [FG_OWN_STATUS] = { "status", "STATUS", "held, confirmed, cancelled or expired" },
+    [FG_OWN_SINCE] = { "since", "TIME", "made since then: 2027-06-18T20:00:00+08:00, or 2h ago" },
+    [FG_OWN_LIMIT] = { "limit", "N", "at most so many, 1 to 1000 (else 100)" },
+    [FG_OWN_EVERY] = { "all", NULL, "all of them, page by page" },
 };
 
 const char *fg_own_flag_name(enum fg_own_flag flag)

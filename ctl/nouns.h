@@ -21,6 +21,7 @@ FG_CTL_VERB(fg_sale_end);
 FG_CTL_VERB(fg_sale_resolve);
 FG_CTL_VERB(fg_stock_add);
 FG_CTL_VERB(fg_order_show);
+FG_CTL_VERB(fg_orders);
 /* FG_REFUSED when one of several was refused. */
 FG_CTL_VERB(fg_order_confirm);
 FG_CTL_VERB(fg_order_cancel);

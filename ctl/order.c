@@ -1,9 +1,11 @@
-/* order.c - one order, as support looks it up. */
+/* order.c - one order, as support looks it up: how it stands, from a gateway; its history and record, from the relay. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin.h"
 #include "document.h"
+#include "fleet.h"
 #include "nouns.h"
 #include "table.h"
 
@@ -38,8 +40,139 @@ static void print_order(const struct fg_ctl *ctl, const json_t *order)
     print_line(ctl, expiry_label(order), fg_document_text_or(order, "expires_at", "never"));
 }
 
+/* --- from the relay --------------------------------------------------------------------------------- */
+
+static void print_event(const struct fg_ctl *ctl, const json_t *event)
+{
+    const char *by = fg_document_text_or(event, "by", "");
+    const char *payment = fg_document_text_or(event, "payment", "");
+
+    fputs("          ", ctl->out);
+    fg_print_safely(fg_document_text(event, "at"), ctl->out);
+    fputs("  ", ctl->out);
+    fg_print_safely(fg_document_text(event, "event"), ctl->out);
+    fputs(by[0] != '\0' ? ", by " : "", ctl->out);
+    fg_print_safely(by, ctl->out);
+    fputs(payment[0] != '\0' ? ", payment " : "", ctl->out);
+    fg_print_safely(payment, ctl->out);
+    fputc('\n', ctl->out);
+}
+
+/* The record as it is, sealed sections and all. */
+static void print_record(const struct fg_ctl *ctl, const json_t *record)
+{
+    char *text = json_dumps(record, JSON_INDENT(2));
+
+    fprintf(ctl->out, "record\n");
+    fg_print_safely(text != NULL ? text : "?", ctl->out);
+    fputc('\n', ctl->out);
+    free(text);
+}
+
+static void print_delivered(const struct fg_ctl *ctl, const json_t *delivered)
+{
+    const json_t *record = json_object_get(delivered, "record");
+    size_t i;
+    json_t *event;
+
+    fprintf(ctl->out, "history\n");
+    json_array_foreach(json_object_get(delivered, "history"), i, event) print_event(ctl, event);
+    if (json_is_object(record))
+        print_record(ctl, record);
+}
+
+/* --- the verb --------------------------------------------------------------------------------------- */
+
+struct both {
+    struct fg_admin_answer gateway, relay;
+};
+
+/* The first gateway that answers anything. */
+static void ask_gateways(const struct fg_ctl *ctl, const char *target,
+                         struct fg_admin_answer *answer)
+{
+    for (size_t i = 0; i < ctl->gateway_count; i++) {
+        json_decref(answer->document);
+        *answer = (struct fg_admin_answer){ .address = ctl->gateways[i] };
+        fg_admin_call(ctl, target, NULL, FG_ADMIN_SECONDS, answer);
+        if (answer->result != FG_UNREACHABLE)
+            return;
+    }
+}
+
+static void print_both(const struct fg_ctl *ctl, const struct both *both)
+{
+    const json_t *live = fg_fleet_answer(&both->gateway),
+                 *delivered = fg_fleet_answer(&both->relay);
+
+    print_order(ctl, live != NULL ? live : delivered);
+    if (live == NULL)
+        fprintf(ctl->out, "\nThis is what was delivered; Redis does not have it (any more).\n");
+    if (delivered != NULL)
+        print_delivered(ctl, delivered);
+    else if (both->relay.result == FG_NOT_FOUND)
+        fprintf(ctl->out, "\nThe relay has not delivered it yet.\n");
+    else if (both->relay.address != NULL)
+        fg_fleet_print_failure(ctl, "the relay", &both->relay);
+}
+
+static void print_json(const struct fg_ctl *ctl, const struct both *both)
+{
+    json_t *live = fg_fleet_answer(&both->gateway), *delivered = fg_fleet_answer(&both->relay);
+    json_t *document = live != NULL ? json_copy(live) : json_object();
+
+    (void)json_object_set(document, "relay", delivered != NULL ? delivered : json_null());
+    fg_document_print(document, ctl->out);
+    json_decref(document);
+}
+
+/* A gateway that is silent hides how the order stands; one that does not have it leaves the word to the relay. */
+static enum fg_result judge_both(const struct fg_ctl *ctl, const struct both *both,
+                                 struct fg_error *error)
+{
+    bool is_delivered = fg_fleet_answer(&both->relay) != NULL;
+
+    if (both->gateway.result != FG_OK && !(both->gateway.result == FG_NOT_FOUND && is_delivered)) {
+        *error = both->gateway.error;
+        if (both->gateway.result == FG_UNREACHABLE)
+            return fg_error_set(error, FG_UNREACHABLE,
+                                "cannot reach flashgate at %s. Is it running? "
+                                "Choose another with --admin",
+                                both->gateway.error.text);
+        return both->gateway.result;
+    }
+    if (ctl->relay_is_given && both->relay.result == FG_UNREACHABLE)
+        return fg_error_set(error, FG_UNREACHABLE, "cannot reach the relay at %s",
+                            both->relay.error.text);
+    return FG_OK;
+}
+
+static bool may_print(const struct both *both)
+{
+    return fg_fleet_answer(&both->gateway) != NULL ||
+           (both->gateway.result == FG_NOT_FOUND && fg_fleet_answer(&both->relay) != NULL);
+}
+
 enum fg_result fg_order_show(const struct fg_ctl *ctl, const char *const *values,
                              struct fg_error *error)
 {
-    return fg_admin_show(ctl, "/admin/v1/orders/%s", values, print_order, error);
+    char target[FG_ADMIN_TARGET_BYTES];
+    struct both both = { .relay = { .address = ctl->relay } };
+    enum fg_result result = fg_admin_target(target, "/admin/v1/orders/%s", values, error);
+
+    if (result != FG_OK)
+        return result;
+    ask_gateways(ctl, target, &both.gateway);
+    if (ctl->relay != NULL)
+        fg_admin_call(ctl, target, NULL, FG_ADMIN_SECONDS, &both.relay);
+    if (may_print(&both) && ctl->json)
+        print_json(ctl, &both);
+    else if (may_print(&both))
+        print_both(ctl, &both);
+    else if (ctl->json && both.gateway.document != NULL)
+        fg_document_print(both.gateway.document, ctl->out); /* the refusal */
+    result = judge_both(ctl, &both, error);
+    json_decref(both.gateway.document);
+    json_decref(both.relay.document);
+    return result;
 }

@@ -111,13 +111,31 @@ static const struct fg_verb verbs[] = {
       .examples = "flashgatectl stock add demo 8801 500\n"
                   "flashgatectl stock add demo 8801 1_000\n",
       .run = fg_stock_add },
+    { .name = "orders",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_SALE) | FG_OWN_BIT(FG_OWN_SKU) | FG_OWN_BIT(FG_OWN_USER) |
+               FG_OWN_BIT(FG_OWN_STATUS) | FG_OWN_BIT(FG_OWN_SINCE) | FG_OWN_BIT(FG_OWN_LIMIT) |
+               FG_OWN_BIT(FG_OWN_EVERY),
+      .help = "List orders by whatever is known of them, newest first.",
+      .more =
+          "The relay is asked, for what was delivered to its database: an order is there a moment\n"
+          "after it was made, and stays when its sale is archived.\n",
+      .examples = "flashgatectl orders --user alice\n"
+                  "flashgatectl orders --sale demo --sku 8801 --status held --since 2h\n"
+                  "flashgatectl --json orders --sale demo --all\n",
+      .run = fg_orders },
     { .noun = "order",
       .name = "show",
       .values = "ORDER",
       .minimum = 1,
       .maximum = 1,
       .help = "Show one order: who bought what, when, and its state.",
-      .more = "",
+      .more =
+          "From Redis how it stands, from the relay its history and the record of the order. An "
+          "order\n"
+          "whose sale was archived is the relay's alone. Without a relay only the first half is\n"
+          "shown, and the output says so; with --relay it must answer (else 3).\n"
+          "With --json the relay's document is the member \"relay\" (null: it has none).\n",
       .examples = "flashgatectl order show 7-5f3c9a1e-1718712000123-4\n",
       .run = fg_order_show },
     { .noun = "order",

@@ -1,4 +1,5 @@
 """Reading apart from writing: questions about orders are answered by the relay, from where they were delivered."""
+import json
 import os
 import sqlite3
 import time
@@ -6,7 +7,7 @@ import time
 import pytest
 
 from flashgate.http import Line, request
-from flashgate.programs import free_port, until
+from flashgate.programs import free_port, run, until
 
 pytestmark = pytest.mark.sanitize
 
@@ -138,6 +139,33 @@ def test_over_tcp_a_token_is_needed(stage):
     assert ask(PAYER).status == 403
     assert ask(READER, "POST", "/breakers/ledger/force").status == 403
     assert ask(None, at=str(stage.relays[0].folder / "second.sock")).status == 200
+
+
+def ctl(stage, *words):
+    """flashgatectl with the first gateway of the stage, and the relay beside it."""
+    return run("flashgatectl", "--admin", f"unix:{stage.gateways[0].admin_at}", *words)
+
+
+def test_an_operator_finds_orders(shop):
+    relay, books, made = shop
+    listed = ctl(books.stage, "orders", "--user", "ann", "--sale", "demo", "--since", "1h")
+    assert listed.returncode == 0, listed
+    for sku in ("8801", "8802"):
+        assert made["ann", sku] in listed.stdout
+    assert made["ann", "9901"] not in listed.stdout and made["bob", "8801"] not in listed.stdout
+    assert "there may be more" in ctl(books.stage, "orders", "--limit", "2").stdout
+    everything = json.loads(ctl(books.stage, "--json", "orders", "--all", "--limit", "4").stdout)
+    assert ids(everything) == ids(orders(relay)) and everything["next"] is None
+    bad = ctl(books.stage, "orders", "--status", "paid")
+    assert bad.returncode == 1 and "held, confirmed, cancelled or expired" in bad.stderr
+    shown = ctl(books.stage, "order", "show", made["ann", "8801"])
+    assert shown.returncode == 0 and "history" in shown.stdout and '"version": 1' in shown.stdout
+    document = json.loads(ctl(books.stage, "--json", "order", "show", made["ann", "8801"]).stdout)
+    assert document["order"] == document["relay"]["order"] == made["ann", "8801"]
+    relay.terminate()
+    assert ctl(books.stage, "orders").returncode == 3
+    alone = ctl(books.stage, "order", "show", made["ann", "8801"])
+    assert alone.returncode == 0 and "the relay cannot be reached" in alone.stdout
 
 
 # --- through the gateway --------------------------------------------------------------------------------------

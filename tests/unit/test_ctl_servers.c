@@ -446,6 +446,109 @@ static void test_what_is_not_clear_is_not_sent(void **state)
     assert_ends(&run, WORDS("order", "cancel", ONE), FG_UNREACHABLE, "", NULL);
 }
 
+/* --- many orders ------------------------------------------------------------------------------ */
+
+#define LISTED(order)                                                                              \
+    "{\"order\":\"" order "\",\"sale\":\"demo\",\"sku\":\"8801\",\"user\":\"ann\",\"quantity\":2," \
+    "\"status\":\"held\",\"ordered_at\":\"T\",\"changed_at\":\"T\",\"expires_at\":null}"
+
+static void test_orders_are_asked_of_the_relay_page_by_page(void **state)
+{
+    struct server relay;
+
+    (void)state;
+    OPEN(&relay, "200 {\"orders\":[" LISTED("o-3") "],\"next\":\"o-3\"}",
+         "200 {\"orders\":[" LISTED("o-3") "],\"next\":\"o-3\"}",
+         "200 {\"orders\":[" LISTED("o-2") "],\"next\":null}", "200 {\"orders\":[],\"next\":null}",
+         "400 {\"code\":\"bad_request\",\"detail\":\"status is not valid, expected held\"}");
+    struct run run = { .ctl = { .relay = relay.address } };
+    run.ctl.text[FG_OWN_USER] = "a&b";
+    run.ctl.text[FG_OWN_LIMIT] = "1";
+    assert_ends(&run, WORDS("orders"), FG_OK,
+                "ORDERED  ORDER  STATUS  USER  SALE  SKU   QUANTITY\n"
+                "T        o-3    held    ann   demo  8801         2\n"
+                "\nThese are the newest 1; there may be more: --all, or --limit\n",
+                NULL);
+    run.ctl.is_set[FG_OWN_EVERY] = true;
+    run.ctl.text[FG_OWN_LIMIT] = NULL;
+    run.ctl.text[FG_OWN_USER] = NULL;
+    assert_ends(&run, WORDS("orders"), FG_OK,
+                "ORDERED  ORDER  STATUS  USER  SALE  SKU   QUANTITY\n"
+                "T        o-3    held    ann   demo  8801         2\n"
+                "T        o-2    held    ann   demo  8801         2\n",
+                NULL);
+    run.ctl.is_set[FG_OWN_EVERY] = false;
+    run.ctl.text[FG_OWN_SINCE] = "2h";
+    assert_ends(&run, WORDS("orders"), FG_OK, "no such orders\n", NULL);
+    assert_ends(&run, WORDS("orders"), FG_REFUSED, "",
+                "bad_request: status is not valid, expected held");
+    close_server(&relay, "GET /admin/v1/orders?user=a%26b&limit=1\n"
+                         "GET /admin/v1/orders?limit=1000\n"
+                         "GET /admin/v1/orders?limit=1000&after=o-3\n"
+                         "GET /admin/v1/orders?since=2h\n"
+                         "GET /admin/v1/orders?since=2h\n");
+    assert_int_equal(run.error.result, FG_REFUSED);
+    run.ctl.relay = NULL;
+    assert_ends(&run, WORDS("orders"), FG_INVALID, "", NULL);
+}
+
+static const char live_order[] =
+    "200 "
+    "{\"order\":\"o\",\"status\":\"confirmed\",\"sale\":\"demo\",\"sku\":\"8801\",\"quantity\":1,"
+    "\"user\":\"ann\",\"ordered_at\":\"T\",\"expires_at\":null}";
+static const char delivered_order[] =
+    "200 {\"order\":\"o\",\"status\":\"held\",\"sale\":\"demo\",\"sku\":\"8801\",\"quantity\":1,"
+    "\"user\":\"ann\",\"ordered_at\":\"T\",\"expires_at\":null,\"record\":{\"version\":1},"
+    "\"history\":[{\"event\":\"held\",\"at\":\"T1\"},"
+    "{\"event\":\"confirmed\",\"at\":\"T2\",\"by\":\"payment\",\"payment\":\"p\"}]}";
+static const char no_order[] = "404 {\"code\":\"not_found\",\"detail\":\"no order o\"}";
+#define SHOWN(status)                                                                  \
+    "order     o\nstatus    " status "\nsale      demo\nsku       8801\nquantity  1\n" \
+    "user      ann\nordered   T\nexpires   never\n"
+#define HISTORY                                                                     \
+    "history\n          T1  held\n          T2  confirmed, by payment, payment p\n" \
+    "record\n{\n  \"version\": 1\n}\n"
+
+static void test_an_order_is_shown_from_both(void **state)
+{
+    struct server gateway, relay;
+
+    (void)state;
+    OPEN(&gateway, live_order, live_order, no_order, no_order);
+    OPEN(&relay, delivered_order, no_order, delivered_order, no_order);
+    struct run run = run_with(&gateway, NULL);
+    run.ctl.relay = relay.address;
+    assert_ends(&run, WORDS("order", "show", "o"), FG_OK, SHOWN("confirmed") HISTORY, NULL);
+    assert_ends(&run, WORDS("order", "show", "o"), FG_OK,
+                SHOWN("confirmed") "\nThe relay has not delivered it yet.\n", NULL);
+    assert_ends(
+        &run, WORDS("order", "show", "o"), FG_OK,
+        SHOWN("held") "\nThis is what was delivered; Redis does not have it (any more).\n" HISTORY,
+        NULL);
+    assert_ends(&run, WORDS("order", "show", "o"), FG_NOT_FOUND, "", "not_found: no order o");
+    close_server(&gateway, "GET /admin/v1/orders/o\nGET /admin/v1/orders/o\n"
+                           "GET /admin/v1/orders/o\nGET /admin/v1/orders/o\n");
+    close_server(&relay, "GET /admin/v1/orders/o\nGET /admin/v1/orders/o\n"
+                         "GET /admin/v1/orders/o\nGET /admin/v1/orders/o\n");
+}
+
+static void test_an_order_is_shown_without_a_relay(void **state)
+{
+    struct server gateway;
+
+    (void)state;
+    OPEN(&gateway, live_order, live_order);
+    struct run run = run_with(&gateway, NULL);
+    assert_ends(&run, WORDS("order", "show", "o"), FG_OK, SHOWN("confirmed"), NULL);
+    run.ctl.relay = "unix:/nowhere";
+    run.ctl.relay_is_given = true;
+    assert_ends(&run, WORDS("order", "show", "o"), FG_UNREACHABLE,
+                SHOWN("confirmed") "the relay cannot be reached at unix:/nowhere: No such file or "
+                                   "directory\n",
+                "cannot reach the relay at unix:/nowhere: No such file or directory");
+    close_server(&gateway, "GET /admin/v1/orders/o\nGET /admin/v1/orders/o\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +565,9 @@ int main(void)
         cmocka_unit_test(test_one_order_is_asked_for_by_itself),
         cmocka_unit_test(test_several_orders_are_a_list),
         cmocka_unit_test(test_what_is_not_clear_is_not_sent),
+        cmocka_unit_test(test_orders_are_asked_of_the_relay_page_by_page),
+        cmocka_unit_test(test_an_order_is_shown_from_both),
+        cmocka_unit_test(test_an_order_is_shown_without_a_relay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

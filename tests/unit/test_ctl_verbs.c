@@ -46,8 +46,9 @@ static void test_a_slip_is_answered_with_the_nearest_verb(void **state)
     (void)state;
     assert_misses(WORDS("stauts"), "no verb 'stauts' (did you mean 'status'?)");
     assert_misses(WORDS("sale", "aply", "x"), "no verb 'sale aply' (did you mean 'sale apply'?)");
-    assert_misses(WORDS("purchase"), "no verb 'purchase'; expected one of: status, sale, stock, "
-                                     "order, audit, config, limits, breakers, breaker, explain");
+    assert_misses(WORDS("purchase"),
+                  "no verb 'purchase'; expected one of: status, sale, stock, "
+                  "orders, order, audit, config, limits, breakers, breaker, explain");
     assert_misses(WORDS("sale"), "'sale' needs a verb: apply, list, show, pause, resume, end, "
                                  "resolve");
 }
