@@ -93,6 +93,11 @@ enum fg_result relay_consumer_acknowledge(struct relay_consumer *consumer,
                                           struct relay_bucket *bucket,
                                           const struct relay_batch *batch, uint64_t *letters_r,
                                           struct fg_error *error) FG_MUST_CHECK;
+/* One entry of the ledger, as a batch; count 0: it is not there. The lease does not matter. */
+enum fg_result relay_consumer_entry(struct relay_consumer *consumer,
+                                    const struct relay_bucket *bucket, const char *entry,
+                                    struct relay_batch *batch_r,
+                                    struct fg_error *error) FG_MUST_CHECK;
 /* Gives the lease back, so that another need not wait for its end. */
 enum fg_result relay_consumer_release(struct relay_consumer *consumer, struct relay_bucket *bucket,
                                       struct fg_error *error) FG_MUST_CHECK;

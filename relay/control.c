@@ -18,6 +18,7 @@
 
 #include "admin_access.h"
 #include "admin_orders.h"
+#include "admin_dead.h"
 #include "audit.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
@@ -36,7 +37,7 @@ enum {
     CONNECTIONS = 64, /* of each server */
     REQUESTS = 32,
     HEADER_BYTES = 8192,
-    BODY_BYTES = 1024,
+    BODY_BYTES = 16384, /* as many ids as one question about dead letters may have */
     LISTEN_BACKLOG = 64,
     AUDITS_WAITING = 8,
     ADMIN_RETRY_MS = 1000,
@@ -66,6 +67,7 @@ struct relay_control {
     struct fg_http_request *audits_waiting[AUDITS_WAITING];
     size_t audits_waiting_count;
     struct relay_inquiry *inquiry;
+    struct relay_admin_dead dead;
 };
 
 static struct relay_control *control_of(const struct fg_http_request *request)
@@ -319,6 +321,31 @@ static void get_order(struct fg_http_request *request, const struct fg_route_mat
     relay_admin_orders_find(control_of(request)->inquiry, request, match->parameters[0]);
 }
 
+/* --- dead letters ----------------------------------------------------------------------------------- */
+
+static void get_dead(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_dead_list(&control_of(request)->dead, request);
+}
+
+static void get_dead_letter(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    relay_admin_dead_show(&control_of(request)->dead, request, match->parameters[0]);
+}
+
+static void retry_dead(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_dead_change(&control_of(request)->dead, request, RELAY_DEAD_RETRY);
+}
+
+static void drop_dead(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_dead_change(&control_of(request)->dead, request, RELAY_DEAD_DROP);
+}
+
 /* A delivery's last wake may come while the control is being closed, when there is no audit any more. */
 static void woken(void *owner)
 {
@@ -327,6 +354,8 @@ static void woken(void *owner)
         answer_audits(control);
     if (control->inquiry != NULL)
         relay_admin_orders_answer(control->inquiry);
+    if (control->dead.desk != NULL)
+        relay_admin_dead_answer(&control->dead);
 }
 
 void relay_control_wake(void *control)
@@ -351,6 +380,10 @@ static const struct fg_route admin_routes[] = {
     { FG_HTTP_GET, "/admin/v1/audit/state", get_audit_state, "audit_state" },
     { FG_HTTP_GET, "/admin/v1/breakers", get_breakers, "breakers" },
     { FG_HTTP_POST, "/admin/v1/breakers/{id}/force", force_breaker, "breaker_force" },
+    { FG_HTTP_GET, "/admin/v1/dead", get_dead, "dead" },
+    { FG_HTTP_GET, "/admin/v1/dead/{id}", get_dead_letter, "dead_letter" },
+    { FG_HTTP_POST, "/admin/v1/dead/retry", retry_dead, "dead_retry" },
+    { FG_HTTP_POST, "/admin/v1/dead/drop", drop_dead, "dead_drop" },
     { FG_HTTP_GET, "/metrics", get_metrics, "metrics" },
     { FG_HTTP_GET, "/healthz", get_healthz, "healthz" },
     { FG_HTTP_GET, "/readyz", get_readyz, "readyz" },
@@ -507,6 +540,7 @@ static void stop(struct relay_control *control)
     for (size_t index = 0; index < control->delivery_count; index++)
         relay_delivery_stop(control->deliveries[index]);
     refuse_audits(control, FG_TEXT("the relay is stopping"));
+    relay_admin_dead_stop(&control->dead);
 }
 
 static void signal_came(struct fg_watch *watch)
@@ -570,8 +604,10 @@ enum fg_result relay_control_open(const struct relay_options *options,
     control->started_ns = fg_clock_steady_ns();
     fg_timer_init(&control->admin_retry, retry_admin);
     control->audit = relay_audit_new(options, relay_control_wake, control);
-    enum fg_result result = control->audit == NULL ? fg_error_set(error, FG_EXHAUSTED, "no memory")
-                                                   : find_admin_address(control, error);
+    control->dead.desk = relay_dead_desk_new(options, relay_control_wake, control);
+    bool is_whole = control->audit != NULL && control->dead.desk != NULL;
+    enum fg_result result = !is_whole ? fg_error_set(error, FG_EXHAUSTED, "no memory")
+                                      : find_admin_address(control, error);
     if (result == FG_OK)
         result = open_ring(control, error);
     if (result == FG_OK)
@@ -607,10 +643,13 @@ void relay_control_run(struct relay_control *control, struct relay_delivery *con
     control->auditor = auditor;
     control->deliveries = deliveries;
     control->delivery_count = count;
+    control->dead.deliveries = deliveries;
+    control->dead.delivery_count = count;
     while (!control->is_stopping || !have_all_finished(control))
         fg_ring_turn(control->ring, TURN_MS * FG_MS_IN_NS);
     control->delivery_count = 0; /* they may go before the last request has */
     control->auditor = NULL;
+    relay_dead_desk_free(&control->dead.desk); /* it may still hold on to the deliveries */
 }
 
 static bool is_quiet(const struct relay_control *control)
@@ -659,6 +698,7 @@ void relay_control_close(struct relay_control **control_at)
         return;
     relay_audit_free(&control->audit); /* it wakes the ring when it ends */
     relay_inquiry_stop(control->inquiry);
+    relay_dead_desk_free(&control->dead.desk);
     if (control->ring != NULL) {
         if (control->is_admin_listening)
             unlink(control->admin_address.socket.local.sun_path);

@@ -123,3 +123,9 @@ void relay_delivery_force(struct relay_delivery *delivery, enum fg_breaker_force
     for (size_t index = 0; index < delivery->lane_count; index++)
         relay_lane_rouse(&delivery->lanes[index]);
 }
+
+void relay_delivery_give(struct relay_delivery *delivery, struct relay_dead_job *job)
+{
+    for (size_t index = 0; index < delivery->lane_count; index++)
+        relay_lane_give(&delivery->lanes[index], job);
+}

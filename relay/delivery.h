@@ -47,4 +47,8 @@ const char *relay_delivery_breaker_id(const struct relay_delivery *delivery);
 const struct fg_breaker_view *relay_delivery_breaker(const struct relay_delivery *delivery);
 void relay_delivery_force(struct relay_delivery *delivery, enum fg_breaker_force force);
 
+/* Its lanes do their parts of the job. */
+struct relay_dead_job;
+void relay_delivery_give(struct relay_delivery *delivery, struct relay_dead_job *job);
+
 #endif

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dead_job.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/hash.h"
 #include "flashgate/base/log.h"
@@ -104,6 +105,7 @@ static enum state rest_for_breaker(struct relay_lane *lane, uint64_t now_ns, uin
                                    enum state again)
 {
     uint64_t wait_ns = relay_sink_breaker_wait_ns(lane->settings.breaker, now_ns);
+    relay_lane_refuse_job(lane, "its breaker is open");
     lane->rest_until_ns = until_ns < now_ns + wait_ns ? until_ns : now_ns + wait_ns;
     lane->after_rest = again;
     return RESTING;
@@ -123,6 +125,7 @@ static enum state link_lost(struct relay_lane *lane)
     relay_lane_expect_pending(lane);
     relay_lane_count_failure(lane, RELAY_FAILURE_REDIS);
     relay_status_set_redis(&lane->status, false, lane->error.text);
+    relay_lane_refuse_job(lane, lane->error.text);
     return rest_then(lane, &lane->link_backoff, 0, CONNECTING);
 }
 
@@ -143,6 +146,7 @@ static enum state sink_lost(struct relay_lane *lane, uint64_t started_ns)
     relay_lane_expect_pending(lane);
     relay_lane_count_failure(lane, RELAY_FAILURE_SINK);
     relay_status_set_sink(&lane->status, false, lane->error.text);
+    relay_lane_refuse_job(lane, lane->error.text);
     return rest_then(lane, &lane->sink_backoff, asked_ns, OPENING);
 }
 
@@ -204,11 +208,35 @@ static enum state step_connecting(struct relay_lane *lane)
     return CHOOSING;
 }
 
+/* CHOOSING: there was none, or it is done. */
+static enum state do_job(struct relay_lane *lane)
+{
+    uint64_t started_ns = fg_clock_steady_ns();
+    struct relay_dead_job *job = relay_lane_take_job(lane);
+    enum relay_lane_work work = RELAY_LANE_DONE;
+    if (job != NULL)
+        work = relay_lane_do_job(lane, job);
+    relay_dead_job_end(&job);
+    forget_batch(lane);
+    switch (work) {
+    case RELAY_LANE_LINK_LOST:
+        return link_lost(lane);
+    case RELAY_LANE_SINK_LOST:
+        return sink_lost(lane, started_ns);
+    case RELAY_LANE_DONE:
+        break;
+    }
+    return CHOOSING;
+}
+
 static enum state step_choosing(struct relay_lane *lane)
 {
     uint64_t now_ns = fg_clock_steady_ns();
     if (is_stopping(lane))
         return RELEASING;
+    enum state after_job = do_job(lane);
+    if (after_job != CHOOSING)
+        return after_job;
     enum fg_result result = relay_lane_refresh_catalogue(lane, now_ns);
     if (result == FG_OK)
         result = relay_lane_measure_backlog(lane, now_ns);
@@ -271,8 +299,13 @@ static enum state step_reading(struct relay_lane *lane)
         return link_lost(lane);
     relay_backoff_reset(&lane->link_backoff);
     say_lease_won(lane, token_before);
+    if (result == FG_OK && bucket->token != 0)
+        result = relay_lane_load_dead(lane);
+    if (relay_is_link_error(result))
+        return link_lost(lane);
     if (result != FG_OK) {
         relay_lane_stop_bucket(lane, &lane->error);
+        forget_batch(lane);
         return CHOOSING;
     }
     return take_batch(lane, outcome, now_ns);
@@ -310,7 +343,7 @@ static size_t count_outcomes(const struct relay_batch *batch, enum relay_outcome
     return sum;
 }
 
-static enum fg_result write_batch(struct relay_lane *lane)
+enum fg_result relay_lane_write(struct relay_lane *lane, bool is_retry)
 {
     const struct relay_bucket *bucket = relay_lane_bucket(lane);
     const struct relay_batch_head head = {
@@ -318,6 +351,7 @@ static enum fg_result write_batch(struct relay_lane *lane)
         .token = bucket->token,
         .sale = fg_text_of(bucket->sale),
         .sku = fg_text_of(bucket->sku),
+        .is_retry = is_retry,
     };
     size_t applied;
     enum fg_result result = lane->calls->begin(lane->sink, &head, &lane->error);
@@ -363,7 +397,7 @@ static enum state step_writing(struct relay_lane *lane)
     if (count_outcomes(&lane->batch, RELAY_OUTCOME_DEAD) == lane->batch.count)
         return ACKNOWLEDGING;
     uint64_t started_ns = fg_clock_steady_ns();
-    result = write_batch(lane);
+    result = relay_lane_write(lane, false);
     if (result == FG_REFUSED)
         return lease_lost(lane);
     if (result != FG_OK)
@@ -421,6 +455,7 @@ static enum state step_releasing(struct relay_lane *lane)
 {
     uint64_t end_ns = fg_clock_steady_ns() + RELEASE_MS * FG_MS_IN_NS;
     size_t given_back = 0;
+    relay_lane_refuse_job(lane, "the relay is stopping");
     for (size_t index = 0; index < lane->bucket_count; index++) {
         struct relay_bucket *bucket = &lane->buckets[index];
         if (!relay_consumer_is_connected(lane->consumer) || fg_clock_steady_ns() > end_ns)
@@ -531,6 +566,31 @@ void relay_lane_rouse(struct relay_lane *lane)
     lane->is_roused = true;
     pthread_cond_signal(&lane->roused);
     pthread_mutex_unlock(&lane->lock);
+}
+
+void relay_lane_give(struct relay_lane *lane, struct relay_dead_job *job)
+{
+    pthread_mutex_lock(&lane->lock);
+    bool can = !lane->is_stopping && lane->job == NULL;
+    if (can) {
+        relay_dead_job_begin(job);
+        lane->job = job;
+        lane->is_roused = true;
+        pthread_cond_signal(&lane->roused);
+    }
+    pthread_mutex_unlock(&lane->lock);
+    if (!can)
+        relay_dead_job_refuse(job, "the sink %s is stopping, or busy with what was asked before",
+                              lane->settings.sink->id);
+}
+
+struct relay_dead_job *relay_lane_take_job(struct relay_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    struct relay_dead_job *job = lane->job;
+    lane->job = NULL;
+    pthread_mutex_unlock(&lane->lock);
+    return job;
 }
 
 void relay_lane_close(struct relay_lane *lane)

@@ -12,6 +12,7 @@
 
 #include "backoff.h"
 #include "consumer.h"
+#include "dead_job.h"
 #include "dead_set.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/error.h"
@@ -61,9 +62,10 @@ struct relay_lane {
     struct fg_error error;
 
     pthread_t thread;
-    pthread_mutex_t lock; /* for is_stopping, is_roused */
+    pthread_mutex_t lock; /* for those below */
     pthread_cond_t roused;
     bool is_stopping, is_roused;
+    struct relay_dead_job *job; /* to be done; NULL: none */
     atomic_bool is_finished;
 };
 
@@ -74,6 +76,8 @@ enum fg_result relay_lane_start(struct relay_lane *lane, const struct relay_lane
 void relay_lane_stop(struct relay_lane *lane);
 /* Ends its rest: there is something to look at. Any thread. */
 void relay_lane_rouse(struct relay_lane *lane);
+/* A part of the job is this lane's. Any thread; never blocks. */
+void relay_lane_give(struct relay_lane *lane, struct relay_dead_job *job);
 /* Joins the thread, which must have been asked to stop; blocks until it has ended. */
 void relay_lane_close(struct relay_lane *lane);
 
@@ -93,11 +97,34 @@ void relay_lane_start_bucket(struct relay_lane *lane);
 enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 enum fg_result relay_lane_measure_backlog(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 
+/* --- of the lane's own thread: lane.c ----------------------------------------------------------------- */
+
+/* Writes the batch in hand, of the bucket in hand, and takes the outcomes. As commit returns; FG_REFUSED: the lease
+ * is lost. */
+enum fg_result relay_lane_write(struct relay_lane *lane, bool is_retry) FG_MUST_CHECK;
+/* The job that waits, if there is one: then its end is owed. */
+struct relay_dead_job *relay_lane_take_job(struct relay_lane *lane);
+
+/* --- of the lane's own thread: lane_retry.c ----------------------------------------------------------- */
+
+enum relay_lane_work {
+    RELAY_LANE_DONE,
+    RELAY_LANE_LINK_LOST, /* the lane's error says why */
+    RELAY_LANE_SINK_LOST, /* likewise */
+};
+
+/* Does this lane's part. The sink must be open and Redis connected. */
+enum relay_lane_work relay_lane_do_job(struct relay_lane *lane, struct relay_dead_job *job);
+/* Ends the job that waits, if there is one: it cannot be done now. */
+void relay_lane_refuse_job(struct relay_lane *lane, const char *why);
+
 /* --- of the lane's own thread: lane_dead.c ------------------------------------------------------------ */
 
 bool relay_lane_grow_dead(struct relay_lane *lane, size_t count) FG_MUST_CHECK;
 /* What was known of a bucket's dead letters may not hold any more. */
 void relay_lane_forget_dead(struct relay_lane *lane, size_t index);
+/* Learns which orders have dead letters, if it is not known. FG_INVALID: the letters cannot be read. */
+enum fg_result relay_lane_load_dead(struct relay_lane *lane) FG_MUST_CHECK;
 /* Marks what follows dead letters in the batch in hand. FG_INVALID: the letters cannot be read. */
 enum fg_result relay_lane_mark_dead(struct relay_lane *lane) FG_MUST_CHECK;
 /* The batch was acknowledged, and so many letters were made. */

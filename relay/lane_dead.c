@@ -50,7 +50,7 @@ static bool note_letter(void *context, const struct relay_letter *letter)
     return true;
 }
 
-static enum fg_result load(struct relay_lane *lane)
+enum fg_result relay_lane_load_dead(struct relay_lane *lane)
 {
     struct relay_dead_set *set = dead_set(lane);
     if (set->is_loaded)
@@ -101,7 +101,7 @@ enum fg_result relay_lane_mark_dead(struct relay_lane *lane)
 {
     struct relay_dead_set *set = dead_set(lane);
     struct relay_batch *batch = &lane->batch;
-    enum fg_result result = load(lane);
+    enum fg_result result = relay_lane_load_dead(lane);
     if (result == FG_OK && set->is_cut)
         result = relay_letters_scan(lane->consumer, relay_lane_bucket(lane), follow_letter, lane,
                                     &lane->error);

@@ -203,6 +203,23 @@ enum fg_result relay_consumer_page(struct relay_consumer *consumer,
     return FG_OK;
 }
 
+enum fg_result relay_consumer_entry(struct relay_consumer *consumer,
+                                    const struct relay_bucket *bucket, const char *entry,
+                                    struct relay_batch *batch_r, struct fg_error *error)
+{
+    char orders[FG_REDIS_KEY_BYTES];
+    *batch_r = (struct relay_batch){ .events = consumer->events };
+    fg_bucket_key(orders, bucket->origin.bucket, "orders");
+    const char *words[] = { "XRANGE", orders, entry, entry };
+    enum fg_result result = relay_consumer_ask(consumer, error, words, FG_COUNT_OF(words));
+    if (result != FG_OK)
+        return result;
+    if (!relay_reply_is_array(consumer->reply, 0))
+        return relay_consumer_unexpected(error, "XRANGE", bucket->origin.bucket);
+    relay_consumer_decode(consumer, bucket, consumer->reply, batch_r);
+    return FG_OK;
+}
+
 /* --- what auditors need besides --------------------------------------------------------------------- */
 
 void relay_consumer_set_group(struct relay_consumer *consumer, const char *group)

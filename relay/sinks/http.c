@@ -453,7 +453,10 @@ static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_
         state->before = *slot;
         *slot = (uint16_t)sink->count;
     }
-    if (relay_remembered_find(sink->remembered, event->id, &state->outcome))
+    bool is_known = relay_remembered_find(sink->remembered, event->id, &state->outcome);
+    if (is_known && sink->head.is_retry && state->outcome.kind == RELAY_OUTCOME_DEAD)
+        state->outcome = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW }; /* posted again */
+    else if (is_known)
         state->progress = ANSWERED;
     sink->count++;
     return FG_OK;

@@ -287,9 +287,10 @@ static void set_place(struct postgres_sink *sink, struct parameters *parameters)
 /* The last event is progress, dead or not. */
 static struct postgres_call take_call(struct postgres_sink *sink, struct parameters *parameters)
 {
+    bool is_no_progress = sink->applied == 0 || sink->head.is_retry;
     set_place(sink, parameters);
     set_text(parameters, TOKEN + 1,
-             fg_text_of(sink->applied == 0 ? NULL : sink->events[sink->applied - 1]->id));
+             fg_text_of(is_no_progress ? NULL : sink->events[sink->applied - 1]->id));
     return call_of("take", parameters, TOKEN + 2);
 }
 

@@ -88,20 +88,32 @@ bool relay_remembered_find(const struct relay_remembered *remembered, const char
     return true;
 }
 
-void relay_remembered_add(struct relay_remembered *remembered, const char *event_id,
-                          const struct relay_outcome *outcome)
+static struct slot *slot_of(struct relay_remembered *remembered, const char *event_id)
 {
-    assert(find(remembered, event_id) == NULL && event_id[0] != '\0');
+    for (unsigned i = 0; i < 2; i++) {
+        struct table *table = &remembered->tables[i];
+        size_t place = place_of(table, event_id);
+        if (table->slots[place].id[0] != '\0')
+            return &table->slots[place];
+    }
     if (remembered->tables[remembered->newest].count == RELAY_REMEMBERED) {
         remembered->newest ^= 1;
         forget(&remembered->tables[remembered->newest]);
     }
     struct table *table = &remembered->tables[remembered->newest];
-    struct slot *slot = &table->slots[place_of(table, event_id)];
+    table->count++;
+    return &table->slots[place_of(table, event_id)];
+}
+
+void relay_remembered_add(struct relay_remembered *remembered, const char *event_id,
+                          const struct relay_outcome *outcome)
+{
+    assert(event_id[0] != '\0');
+    struct slot *slot = slot_of(remembered, event_id);
     snprintf(slot->id, sizeof slot->id, "%s", event_id);
+    free(slot->reason);
     slot->kind = (uint8_t)outcome->kind;
     slot->reason = outcome->kind == RELAY_OUTCOME_DEAD ? strdup(outcome->reason) : NULL;
-    table->count++;
 }
 
 void relay_remembered_tell(struct relay_remembered *remembered, const char *event_id)

@@ -20,7 +20,7 @@ void relay_remembered_free(struct relay_remembered **remembered);
 /* The kind is NEW until relay_remembered_tell, then KNOWN, or DEAD. False: not remembered, *outcome_r untouched. */
 bool relay_remembered_find(const struct relay_remembered *remembered, const char *event_id,
                            struct relay_outcome *outcome_r) FG_MUST_CHECK;
-/* The event must not be remembered yet: asserted. */
+/* What was remembered of it is replaced. */
 void relay_remembered_add(struct relay_remembered *remembered, const char *event_id,
                           const struct relay_outcome *outcome);
 /* Its batch was committed: from now on it is known. Harmless when it is not remembered. */

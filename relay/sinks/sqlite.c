@@ -505,7 +505,8 @@ static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_
     struct relay_outcome *outcome = &sink->outcomes[index];
     sink->events[index] = event;
     *outcome = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW };
-    memcpy(sink->last_event, event->id, sizeof sink->last_event);
+    if (!sink->head.is_retry)
+        memcpy(sink->last_event, event->id, sizeof sink->last_event);
     if (sink->has_dead && relay_outcome_follows(sink->events, sink->outcomes, index))
         return FG_OK;
     if (!run(sink->statements[SAVE]))

@@ -1,0 +1,224 @@
+"""Events that a sink will never take: put aside once, followed by their order's later ones, in nobody else's way, and
+delivered in order when a person has mended what was wrong."""
+import collections
+import http.server
+import json
+import sqlite3
+import threading
+
+import pytest
+
+from test_relay import (UnixConnection, assert_every_order_exactly_once, folder, new_relay, server, shop,  # noqa: F401
+                        wait_until)
+
+DEAD = "fg:{1}:dead"
+
+
+def call(relay, method, target, body=None):
+    connection = UnixConnection(str(relay.state / "relay.sock"))
+    try:
+        connection.request(method, "/admin/v1/dead" + target, json.dumps(body) if body is not None else None)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def retry(relay, **which):
+    status, answer = call(relay, "POST", "/retry", which)
+    assert status == 200, answer
+    return answer
+
+
+def letters(shop, bucket=1):
+    return [fields for _, fields in shop.redis.xrange(f"fg:{{{bucket}}}:dead")]
+
+
+def settle(shop, event, order, user):
+    entry = shop.say(int(order.split("-")[0]), event, order=order, user=user, quantity=1)
+    return f"{order.rsplit('-', 2)[0]}-{entry}"
+
+
+class Database:
+    """The sink's file in the hands of a person: what refuses one user's events."""
+
+    def __init__(self, relay):
+        self.path = relay.sink_path
+
+    def run(self, sql):
+        database = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        database.execute(sql)
+        database.close()
+
+    def refuse(self, user):
+        self.run(f"CREATE TRIGGER no_{user} BEFORE INSERT ON events WHEN NEW.user = '{user}'"
+                 f" BEGIN SELECT RAISE(ABORT, 'no {user} here'); END")
+
+    def mend(self, user):
+        self.run(f"DROP TRIGGER no_{user}")
+
+
+@pytest.fixture
+def relay(shop, new_relay):
+    shop.open(1)
+    relay = new_relay().start()
+    wait_until("it has delivered", lambda: relay.events() and shop.is_acknowledged())
+    return relay
+
+
+def counted(relay, family="dead_letters"):
+    return relay.metric(f'flashgate_relay_{family}{{sink="ledger"}}')
+
+
+def test_a_poisoned_order_is_put_aside_and_comes_back_in_order(shop, relay):
+    database = Database(relay)
+    database.refuse("eve")
+    ann, eve, bob = shop.buy(1, "ann", "eve", "bob")
+    wait_until("it was put aside", lambda: letters(shop))
+    cancelled = settle(shop, "cancelled", eve, "eve")
+    settle(shop, "confirmed", ann, "ann")
+    wait_until("what follows was put aside too", lambda: len(letters(shop)) == 2 and shop.is_acknowledged())
+    first, second = letters(shop)
+    assert (first["event_id"], first["order"], first["kind"], first["attempts"]) == (eve, eve, "held", "1")
+    assert "no eve here" in first["reason"]
+    assert (second["event_id"], second["order"], second["kind"], second["attempts"]) == (cancelled, eve, "cancelled", "0")
+    assert second["reason"].startswith("follows ")
+    assert {row[2] for row in relay.events()} == {None, "ann", "bob"} and len(relay.events()) == 4
+    assert relay.is_ready() and counted(relay) == 2 == counted(relay, "dead_letters_total")
+
+    status, page = call(relay, "GET", "?sink=ledger&sku=sku-1&limit=1")
+    assert status == 200 and [letter["id"] for letter in page["letters"]] == [f"ledger:{eve}"] and page["next"]
+    assert [letter["id"] for letter in call(relay, "GET", f"?after={page['next']}")[1]["letters"]] == [f"ledger:{cancelled}"]
+    assert call(relay, "GET", "?sale=other")[1]["letters"] == []
+    assert call(relay, "GET", f"/ledger:{cancelled}")[1]["event"] == "cancelled"
+
+    # The later letter is named: the earlier one of its order is meant with it, and stays dead.
+    answer = retry(relay, ids=[f"ledger:{cancelled}"])
+    assert (answer["dead_again"], answer["waiting"], answer["delivered"]) == (1, 1, 0)
+    again, = (letter for letter in letters(shop) if letter["event_id"] == eve)
+    assert again["attempts"] == "2" and len(letters(shop)) == 2
+    database.mend("eve")
+    assert retry(relay, order=eve)["delivered"] == 2
+    assert letters(shop) == [] and retry(relay, all=True)["delivered"] == 0
+    assert_every_order_exactly_once(shop, relay)
+    assert relay.ask(f"SELECT status FROM orders WHERE order_id = '{eve}'") == [("cancelled",)]
+    wait_until("none is left", lambda: counted(relay) == 0)
+    settle(shop, "expired", bob, "bob")
+    assert_every_order_exactly_once(shop, relay)
+
+
+def test_what_nobody_understands_is_followed_and_can_be_dropped(shop, relay):
+    order, = shop.buy(1, "ann")
+    strange = settle(shop, "teleported", order, "ann")
+    after = settle(shop, "cancelled", order, "ann")
+    shop.buy(1, "bob")
+    wait_until("both are put aside", lambda: len(letters(shop)) == 2 and shop.is_acknowledged())
+    assert [letter["kind"] for letter in letters(shop)] == ["unreadable", "cancelled"]
+    assert [letter["order"] for letter in letters(shop)] == [order, order]
+    assert len(relay.events()) == 3
+    answer = retry(relay, all=True, sink="ledger")
+    assert (answer["dead_again"], answer["waiting"]) == (1, 1)
+    assert call(relay, "POST", "/drop", {"ids": [f"ledger:{strange}"]})[0] == 400  # without a reason
+    status, answer = call(relay, "POST", "/drop", {"ids": [f"ledger:{strange}", "ledger:1-0badcafe-5-5"],
+                                                   "reason": "written by a test"})
+    assert status == 200 and answer["dropped"] == 1
+    assert answer["refused"] == ["ledger:1-0badcafe-5-5: there is no such dead letter"]
+    assert 'reason="written by a test"' in relay.log() and strange in relay.log()
+    assert retry(relay, ids=[f"ledger:{after}"])["delivered"] == 1
+    assert letters(shop) == [] and len(relay.events()) == 4
+
+
+def test_a_relay_that_starts_anew_knows_which_orders_are_dead(shop, relay, new_relay):
+    Database(relay).refuse("eve")
+    eve, = shop.buy(1, "eve")
+    wait_until("it was put aside", lambda: letters(shop))
+    Database(relay).mend("eve")
+    relay.kill()
+    settle(shop, "cancelled", eve, "eve")
+    relay.start()
+    wait_until("what follows was put aside too", lambda: len(letters(shop)) == 2 and shop.is_acknowledged())
+    assert len(relay.events()) == 1
+    assert retry(relay, all=True)["delivered"] == 2
+    assert_every_order_exactly_once(shop, relay)
+
+
+def test_a_letter_of_another_version_is_left_alone(shop, relay):
+    Database(relay).refuse("eve")
+    eve, = shop.buy(1, "eve")
+    wait_until("it was put aside", lambda: letters(shop))
+    Database(relay).mend("eve")
+    place, fields = shop.redis.xrange(DEAD)[0]
+    shop.redis.xdel(DEAD, place)
+    shop.redis.xadd(DEAD, {**fields, "version": "2"})
+    for target, more in (("/retry", {}), ("/drop", {"reason": "why not"})):
+        answer = call(relay, "POST", target, {"all": True, **more})[1]
+        assert (answer["delivered"], answer["dropped"]) == (0, 0)
+        assert f"ledger:{eve}" in answer["refused"][0] and 'is of version "2"' in answer["refused"][0]
+    assert "version" in call(relay, "GET", "")[1]["letters"][0]["problem"]
+    assert len(letters(shop)) == 1
+
+
+@pytest.mark.parametrize("target, body", [
+    ("/retry", {}), ("/retry", {"all": False}), ("/retry", {"all": True, "order": "1-0badcafe-5-5"}),
+    ("/retry", {"ids": []}), ("/retry", {"ids": ["1-0badcafe-5-5"]}), ("/retry", {"all": True, "reason": "no"}),
+    ("/drop", {"all": True}), ("/retry", [])])
+def test_questions_that_are_none_are_refused(relay, target, body):
+    status, problem = call(relay, "POST", target, body)
+    assert status == 400 and "expected one of" in problem["detail"]
+
+
+# --- lanes -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver():
+    """A shop's server that keeps what is posted to it, in the order of arrival."""
+    got, lock = [], threading.Lock()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with lock:
+                got.append(self.headers["Idempotency-Key"].strip('"'))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    listener.got = got
+    yield listener
+    listener.shutdown()
+    thread.join()
+    listener.server_close()
+
+
+def test_lanes_share_the_buckets_and_keep_every_order_in_order(shop, new_relay, receiver):
+    buckets = range(1, 9)
+    for bucket in buckets:
+        shop.open(bucket)
+        for order in shop.buy(bucket, "ann", "bob", "eve"):
+            settle(shop, "confirmed", order, "ann")
+    relay = new_relay()
+    relay.config.write_text(relay.config.read_text().replace(
+        "type: sqlite, path: orders.db", f'type: http, lanes: 3, url: "http://127.0.0.1:{receiver.server_port}/"'))
+    relay.start()
+    wait_until("all is acknowledged", shop.is_acknowledged)
+    expected = {event[0]: event for event in shop.ledger_events()}
+    assert sorted(receiver.got) == sorted(expected)
+    places = {event: place for place, event in enumerate(receiver.got)}
+    for bucket in buckets:
+        for entry, fields in shop.ledger(bucket):
+            if "order" in fields:
+                assert places[fields["order"]] < places[f"{bucket}-{shop.epochs[bucket]}-{entry}"]
+    sink, = relay.status()["sinks"]
+    assert sink["lanes"] == 3 and sink["ready"] and sink["delivered"] == len(expected)
+    assert collections.Counter(b["bucket"] for b in sink["buckets"]) == collections.Counter(buckets)
+    assert relay.metric('flashgate_relay_leases_held{sink="ledger"}') == 8
+    assert relay.metric('flashgate_relay_events_delivered_total{sink="ledger"}') == len(expected)
