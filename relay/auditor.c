@@ -613,7 +613,7 @@ static void tell(struct relay_auditor *auditor)
 
 static enum fg_result run_round(struct relay_auditor *auditor)
 {
-    const struct fg_catalogue_sale *sale;
+    const struct fg_catalogue_sale *sale = NULL;
     enum fg_result result = FG_OK;
     auditor->entries_left = ROUND_ENTRIES;
     auditor->again_left = ROUND_AGAIN;
