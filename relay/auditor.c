@@ -568,6 +568,7 @@ static uint32_t count_skus(const struct fg_catalogue *catalogue)
 static const struct fg_catalogue_sku *find_sku(const struct fg_catalogue *catalogue, uint32_t at,
                                                const struct fg_catalogue_sale **sale_r)
 {
+    *sale_r = NULL;
     for (uint32_t i = 0; i < catalogue->sale_count; i++) {
         *sale_r = &catalogue->sales[i];
         if (at < (*sale_r)->sku_count)
