@@ -33,6 +33,8 @@ enum fg_own_flag {
     FG_OWN_SINCE,
     FG_OWN_LIMIT,
     FG_OWN_EVERY,
+    FG_OWN_DECRYPT,
+    FG_OWN_KEYS,
     FG_OWN_FLAGS
 };
 

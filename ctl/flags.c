@@ -18,6 +18,8 @@ static const struct {
     [FG_OWN_STATUS] = { "status", "STATUS", "held, confirmed, cancelled or expired" },
     [FG_OWN_SINCE] = { "since", "TIME", "made since then: 2027-06-18T20:00:00+08:00, or 2h ago" },
     [FG_OWN_LIMIT] = { "limit", "N", "at most so many, 1 to 1000 (else 100)" },
+    [FG_OWN_DECRYPT] = { "decrypt", NULL, "open the record's sealed sections; needs --keys" },
+    [FG_OWN_KEYS] = { "keys", "FOLDER", "files ID.key of the keys that sealed them" },
     [FG_OWN_EVERY] = { "all", NULL, "all of them, page by page" },
 };
 

@@ -8,6 +8,7 @@
 #include "fleet.h"
 #include "nouns.h"
 #include "table.h"
+#include "unseal.h"
 
 static void print_line(const struct fg_ctl *ctl, const char *label, const char *text)
 {
@@ -58,7 +59,7 @@ static void print_event(const struct fg_ctl *ctl, const json_t *event)
     fputc('\n', ctl->out);
 }
 
-/* The record as it is, sealed sections and all. */
+/* The record as it is, with the sections sealed that were not opened. */
 static void print_record(const struct fg_ctl *ctl, const json_t *record)
 {
     char *text = json_dumps(record, JSON_INDENT(2));
@@ -147,6 +148,32 @@ static enum fg_result judge_both(const struct fg_ctl *ctl, const struct both *bo
     return FG_OK;
 }
 
+/* Before anybody is asked: what is wrong with the keys is wrong whatever the order. */
+static enum fg_result load_keys(const struct fg_ctl *ctl, struct fg_keyring **keyring_r,
+                                struct fg_error *error)
+{
+    *keyring_r = NULL;
+    if (ctl->is_set[FG_OWN_DECRYPT] != (ctl->text[FG_OWN_KEYS] != NULL))
+        return fg_error_set(error, FG_INVALID, "--decrypt and --keys FOLDER go together");
+    if (!ctl->is_set[FG_OWN_DECRYPT])
+        return FG_OK;
+    return fg_keyring_load(ctl->text[FG_OWN_KEYS], NULL, keyring_r, error);
+}
+
+/* In the relay's answer. */
+static enum fg_result decrypt(const struct both *both, const struct fg_keyring *keyring,
+                              struct fg_error *error)
+{
+    json_t *record = json_object_get(fg_fleet_answer(&both->relay), "record");
+
+    if (keyring == NULL)
+        return FG_OK;
+    if (!json_is_object(record))
+        return fg_error_set(error, FG_NOT_FOUND,
+                            "there is no record to decrypt, for only the relay has one");
+    return fg_unseal_record(record, keyring, error);
+}
+
 static bool may_print(const struct both *both)
 {
     return fg_fleet_answer(&both->gateway) != NULL ||
@@ -158,13 +185,19 @@ enum fg_result fg_order_show(const struct fg_ctl *ctl, const char *const *values
 {
     char target[FG_ADMIN_TARGET_BYTES];
     struct both both = { .relay = { .address = ctl->relay } };
+    struct fg_keyring *keyring;
+    struct fg_error sealed;
     enum fg_result result = fg_admin_target(target, "/admin/v1/orders/%s", values, error);
 
+    if (result == FG_OK)
+        result = load_keys(ctl, &keyring, error);
     if (result != FG_OK)
         return result;
     ask_gateways(ctl, target, &both.gateway);
     if (ctl->relay != NULL)
         fg_admin_call(ctl, target, NULL, FG_ADMIN_SECONDS, &both.relay);
+    enum fg_result opened = decrypt(&both, keyring, &sealed);
+    fg_keyring_free(&keyring);
     if (may_print(&both) && ctl->json)
         print_json(ctl, &both);
     else if (may_print(&both))
@@ -172,6 +205,10 @@ enum fg_result fg_order_show(const struct fg_ctl *ctl, const char *const *values
     else if (ctl->json && both.gateway.document != NULL)
         fg_document_print(both.gateway.document, ctl->out); /* the refusal */
     result = judge_both(ctl, &both, error);
+    if (result == FG_OK && opened != FG_OK) {
+        result = opened;
+        *error = sealed;
+    }
     json_decref(both.gateway.document);
     json_decref(both.relay.document);
     return result;

@@ -129,14 +129,18 @@ static const struct fg_verb verbs[] = {
       .values = "ORDER",
       .minimum = 1,
       .maximum = 1,
+      .flags = FG_OWN_BIT(FG_OWN_DECRYPT) | FG_OWN_BIT(FG_OWN_KEYS),
       .help = "Show one order: who bought what, when, and its state.",
       .more =
           "From Redis how it stands, from the relay its history and the record of the order. An "
           "order\n"
           "whose sale was archived is the relay's alone. Without a relay only the first half is\n"
           "shown, and the output says so; with --relay it must answer (else 3).\n"
-          "With --json the relay's document is the member \"relay\" (null: it has none).\n",
-      .examples = "flashgatectl order show 7-5f3c9a1e-1718712000123-4\n",
+          "With --json the relay's document is the member \"relay\" (null: it has none).\n"
+          "The keys of --decrypt never leave this program; a section that does not open stays\n"
+          "sealed, and the exit code is 1.\n",
+      .examples = "flashgatectl order show 7-5f3c9a1e-1718712000123-4\n"
+                  "flashgatectl order show 7-5f3c9a1e-1718712000123-4 --decrypt --keys keys\n",
       .run = fg_order_show },
     { .noun = "order",
       .name = "confirm",

@@ -229,6 +229,36 @@ def test_encryption_can_be_switched_on_and_off_while_it_runs(stage):
     assert SECRET in carried(books, "bob")[0]
 
 
+def test_support_opens_a_record_with_the_keys(stage):
+    keys, none = stage.folder / "keys", stage.folder / "none"
+    put_key(keys, "a")
+    put_key(none, "b")
+    gateway = stage.gateway(encryption={"keys": str(keys), "key": "a"})
+    stage.relay()
+    books = stage.sale({"8801": 10})
+    order = sends(gateway, "ann", body(SECTIONS)).json["order"]
+    books.await_delivery()
+
+    def shows(*flags):
+        return run("flashgatectl", "--admin", f"unix:{gateway.admin_at}", *flags)
+    sealed = shows("order", "show", order)
+    assert sealed.returncode == 0 and "A256GCM" in sealed.stdout and SECRET not in sealed.stdout
+    opened = shows("order", "show", order, "--decrypt", "--keys", keys)
+    assert opened.returncode == 0 and SECRET in opened.stdout and "A256GCM" not in opened.stdout, opened
+    document = json.loads(shows("--json", "order", "show", order, "--decrypt", "--keys", keys).stdout)
+    assert {name: document["relay"]["record"][name] for name in SECTIONS} == {
+        name: json.loads(text) for name, text in SECTIONS.items()}
+    other = shows("order", "show", order, "--decrypt", "--keys", none)
+    assert other.returncode == 1 and 'no key "a"' in other.stderr and SECRET not in other.stdout
+    assert "A256GCM" in other.stdout, "what is known is shown all the same"
+    for flags in (["--decrypt"], ["--keys", keys]):
+        half = shows("order", "show", order, *flags)
+        assert half.returncode == 2 and "go together" in half.stderr
+    (keys / "a.key").chmod(0o644)
+    bad = shows("order", "show", order, "--decrypt", "--keys", keys)
+    assert bad.returncode == 2 and "mode 0644" in bad.stderr
+
+
 # --- keys that are not good ----------------------------------------------------------------------------------
 
 GOOD = "ab" * 32
