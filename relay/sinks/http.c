@@ -355,29 +355,38 @@ static void send_due(struct http_sink *sink)
         send_event(sink, state);
 }
 
-static void take_answers(struct http_sink *sink)
+/* False: none was there. */
+static bool take_answers(struct http_sink *sink)
 {
     CURLMsg *message;
+    bool is_any = false;
     int ignored;
-    while ((message = curl_multi_info_read(sink->multi, &ignored)) != NULL)
-        if (message->msg == CURLMSG_DONE)
-            take_answer(sink, request_of(sink, message->easy_handle), message->data.result);
+    while ((message = curl_multi_info_read(sink->multi, &ignored)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        take_answer(sink, request_of(sink, message->easy_handle), message->data.result);
+        is_any = true;
+    }
+    return is_any;
 }
 
-/* One turn: what came is taken, then what may go is sent. */
-static void turn(struct http_sink *sink, uint64_t left_ns)
+/* Sends and takes what can be at once; waits only when that was nothing, for an answer may have come with the
+ * sending of its request already. False: libcurl cannot go on. */
+static bool turn(struct http_sink *sink, uint64_t left_ns)
 {
     uint64_t left_ms = left_ns / FG_MS_IN_NS + 1;
     int running;
-    CURLMcode code =
-        curl_multi_poll(sink->multi, NULL, 0, left_ms < TURN_MS ? (int)left_ms : TURN_MS, NULL);
+    CURLMcode code = curl_multi_perform(sink->multi, &running);
+    if (code == CURLM_OK && take_answers(sink)) {
+        send_due(sink);
+        return;
+    }
     if (code == CURLM_OK)
-        code = curl_multi_perform(sink->multi, &running);
+        code =
+            curl_multi_poll(sink->multi, NULL, 0, left_ms < TURN_MS ? (int)left_ms : TURN_MS, NULL);
     if (code != CURLM_OK)
         fail(sink, curl_multi_strerror(code), "");
-    take_answers(sink);
-    send_due(sink);
-    (void)curl_multi_perform(sink->multi, &running); /* what was added begins; errors come back */
+    return code == CURLM_OK;
 }
 
 /* What has no answer is taken back: its connection is closed, and nobody knows whether it arrived. */
@@ -397,11 +406,10 @@ static void give_up_requests(struct http_sink *sink)
 static void post_all(struct http_sink *sink)
 {
     uint64_t deadline_ns = fg_clock_steady_ns() + sink->settings->timeout_ns, now_ns;
-    int running;
     send_due(sink);
-    (void)curl_multi_perform(sink->multi, &running);
     while (sink->in_flight > 0 && (now_ns = fg_clock_steady_ns()) < deadline_ns)
-        turn(sink, deadline_ns - now_ns);
+        if (!turn(sink, deadline_ns - now_ns))
+            break;
     if (sink->in_flight > 0)
         fail(sink, "no answer within the time of `timeout`", "");
     give_up_requests(sink);
