@@ -379,7 +379,7 @@ static bool turn(struct http_sink *sink, uint64_t left_ns)
     CURLMcode code = curl_multi_perform(sink->multi, &running);
     if (code == CURLM_OK && take_answers(sink)) {
         send_due(sink);
-        return;
+        return true;
     }
     if (code == CURLM_OK)
         code =
