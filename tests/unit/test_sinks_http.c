@@ -202,7 +202,7 @@ static const char *no_ann(const struct post *post)
 static void a_client_error_is_the_death_of_that_order_alone(void **state)
 {
     (void)state;
-    receiver.answer = no_ann;
+    answer_with(no_ann);
     open_sink();
     const char *order = add("held", "ann", NULL)->order;
     buys("bob");
@@ -247,7 +247,7 @@ static void what_may_succeed_later_fails_the_batch(void **state)
         { 307, 0, "redirects are not followed" },
     };
     (void)state;
-    receiver.answer = status_for_ann;
+    answer_with(status_for_ann);
     open_sink();
     buys("ann");
     for (size_t i = 0; i < FG_COUNT_OF(cases); i++) {
@@ -277,7 +277,7 @@ static const char *try_again_at_a_date(const struct post *post)
 static void retry_after_may_be_a_date(void **state)
 {
     (void)state;
-    receiver.answer = try_again_at_a_date;
+    answer_with(try_again_at_a_date);
     open_sink();
     buys("ann");
     assert_int_equal(deliver(), FG_UNREACHABLE);
@@ -288,7 +288,7 @@ static void retry_after_may_be_a_date(void **state)
 static void a_batch_that_comes_again_posts_only_the_rest(void **state)
 {
     (void)state;
-    receiver.answer = status_for_ann;
+    answer_with(status_for_ann);
     anns_status = 500;
     open_sink();
     buys("bob");
@@ -319,12 +319,12 @@ static const char *no_ann_and_no_bob_yet(const struct post *post)
 static void the_dead_stay_dead(void **state)
 {
     (void)state;
-    receiver.answer = no_ann_and_no_bob_yet;
+    answer_with(no_ann_and_no_bob_yet);
     open_sink();
     buys("ann");
     buys("bob");
     assert_int_equal(deliver(), FG_UNREACHABLE);
-    receiver.answer = no_ann;
+    answer_with(no_ann);
     assert_int_equal(deliver(), FG_OK);
     assert_int_equal(posts_of("ann"), 1);
     assert_int_equal(outcomes[0].kind, RELAY_OUTCOME_DEAD);
@@ -341,7 +341,7 @@ static void a_receiver_that_hangs_costs_the_timeout(void **state)
 {
     (void)state;
     settings.timeout_ns = 300 * FG_MS_IN_NS;
-    receiver.answer = never_for_ann;
+    answer_with(never_for_ann);
     open_sink();
     buys("ann");
     buys("bob");
@@ -351,7 +351,7 @@ static void a_receiver_that_hangs_costs_the_timeout(void **state)
     assert_non_null(strstr(error.text, "timeout"));
     assert_true(took_ns >= settings.timeout_ns);
     assert_true(took_ns < 20 * settings.timeout_ns);
-    receiver.answer = always_ok;
+    answer_with(always_ok);
     assert_int_equal(deliver(), FG_OK);
     assert_int_equal(posts_of("ann"), 2);
     assert_int_equal(posts_of("bob"), 1);
@@ -386,7 +386,7 @@ static const char *long_body(const struct post *post)
 static void a_long_body_is_not_read_to_its_end(void **state)
 {
     (void)state;
-    receiver.answer = long_body;
+    answer_with(long_body);
     open_sink();
     buys("ann");
     buys("bob");

@@ -32,7 +32,7 @@ static const struct relay_sink_settings *make(void)
 {
     static struct relay_sink_settings settings;
     start_receiver();
-    receiver.answer = take;
+    answer_with(take);
     taken_count = 0;
     poisoned[0] = '\0';
     is_away = false;
