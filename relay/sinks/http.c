@@ -99,31 +99,6 @@ static const struct http_sink *own_const(const struct relay_sink *sink)
 
 /* --- what is posted --------------------------------------------------------------------------------- */
 
-/* Events that are about no order have no record. */
-static void add_notice(struct fg_buffer *out, const struct relay_batch_head *head,
-                       const struct relay_event *event)
-{
-    fg_buffer_add_format(out,
-                         "{\"version\":%d,\"event\":\"%s\",\"event_id\":\"%s\",\"event_at\":\"",
-                         RELAY_RECORD_VERSION, relay_event_name(event->kind), event->id);
-    fg_buffer_add_time(out, (int64_t)event->position.ms);
-    fg_buffer_add_string(out, "\",\"sale\":");
-    fg_buffer_add_json_string(out, head->sale);
-    fg_buffer_add_string(out, ",\"sku\":");
-    fg_buffer_add_json_string(out, head->sku);
-    if (event->has_quantity)
-        fg_buffer_add_format(out, ",\"quantity\":%" PRIu64, event->quantity);
-    if (event->reason.length > 0) {
-        fg_buffer_add_string(out, ",\"reason\":");
-        fg_buffer_add_json_string(out, event->reason);
-    }
-    if (event->state.length > 0) {
-        fg_buffer_add_string(out, ",\"state\":");
-        fg_buffer_add_json_string(out, event->state);
-    }
-    fg_buffer_add_byte(out, '}');
-}
-
 static bool add_field(struct request *request, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(request->fields, line);
@@ -162,10 +137,7 @@ static bool prepare(struct http_sink *sink, struct request *request,
     request->body = fg_buffer_over(request->body_memory, sizeof request->body_memory);
     request->response_bytes = 0;
     request->reason[0] = '\0';
-    if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
-        relay_record_add(&request->body, &sink->head, event);
-    else
-        add_notice(&request->body, &sink->head, event);
+    relay_message_add(&request->body, &sink->head, event);
     assert(!request->body.overflowed);
     return add_fields(sink, request, event) &&
            curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->fields) == CURLE_OK &&

@@ -133,3 +133,30 @@ void relay_record_add(struct fg_buffer *out, const struct relay_batch_head *head
     add_carried(out, FG_SECTION_EXTENSION, sections);
     fg_buffer_add_byte(out, '}');
 }
+
+/* Events that are about no order have no record. */
+static void add_notice(struct fg_buffer *out, const struct relay_batch_head *head,
+                       const struct relay_event *event)
+{
+    fg_buffer_add_string(out, "{\"version\":");
+    fg_buffer_add_decimal(out, RELAY_RECORD_VERSION);
+    add_text(out, "event", fg_text_of(relay_event_name(event->kind)));
+    add_text(out, "event_id", fg_text_of(event->id));
+    add_time(out, "event_at", event->position.ms);
+    add_text(out, "sale", head->sale);
+    add_text(out, "sku", head->sku);
+    if (event->has_quantity)
+        add_number(out, "quantity", event->quantity);
+    add_text(out, "reason", event->reason);
+    add_text(out, "state", event->state);
+    fg_buffer_add_byte(out, '}');
+}
+
+void relay_message_add(struct fg_buffer *out, const struct relay_batch_head *head,
+                       const struct relay_event *event)
+{
+    if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
+        relay_record_add(out, head, event);
+    else
+        add_notice(out, head, event);
+}

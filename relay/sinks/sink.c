@@ -5,16 +5,10 @@
 #include <string.h>
 
 const struct relay_sink_calls *const relay_sinks[] = {
-    &relay_sink_sqlite,
-    &relay_sink_postgresql,
-    &relay_sink_http,
-    NULL,
+    &relay_sink_sqlite, &relay_sink_postgresql, &relay_sink_kafka, &relay_sink_http, NULL,
 };
 const char *const relay_sink_types[] = {
-    "sqlite",
-    "postgresql",
-    "http",
-    NULL,
+    "sqlite", "postgresql", "kafka", "http", NULL,
 };
 
 bool relay_outcome_follows(const struct relay_event *const *events, struct relay_outcome *outcomes,

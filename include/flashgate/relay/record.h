@@ -14,6 +14,9 @@ enum {
     RELAY_RECORD_BYTES = FG_CARRIED_BYTES + 2048, /* no record is larger */
 };
 
+/* What a sink is sent of any event: its record, or the notice. At most RELAY_RECORD_BYTES. */
+void relay_message_add(struct fg_buffer *out, const struct relay_batch_head *head,
+                       const struct relay_event *event);
 /* Appends the record of an event about an order. Only for those: asserted. */
 void relay_record_add(struct fg_buffer *out, const struct relay_batch_head *head,
                       const struct relay_event *event);

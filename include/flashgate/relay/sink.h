@@ -182,6 +182,7 @@ extern const char *const relay_sink_types[];
 extern const struct relay_sink_calls relay_sink_sqlite;
 extern const struct relay_sink_calls relay_sink_http;
 extern const struct relay_sink_calls relay_sink_postgresql;
+extern const struct relay_sink_calls relay_sink_kafka;
 
 /* Everything: the bounds of a reader that wants all. */
 #define RELAY_BEFORE_ALL ((struct fg_ledger_entry){ 0, 0 })

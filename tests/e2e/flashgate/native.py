@@ -16,8 +16,8 @@ def sanitizer_flags():
     return [word for word in command.split() if word.startswith(("-fsanitize", "-fno-sanitize"))]
 
 
-def compile_here(folder, source, output, *flags):
+def compile_here(folder, source, output, *flags, libraries=()):
     made = pathlib.Path(folder) / output
     subprocess.run([os.environ.get("CC", "gcc"), "-g", "-O1", *flags, str(FOLDER / source), "-o", str(made), "-pthread",
-                    "-ldl"], check=True, capture_output=True, text=True)
+                    "-ldl", *(f"-l{library}" for library in libraries)], check=True, capture_output=True, text=True)
     return made
