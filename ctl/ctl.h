@@ -35,6 +35,8 @@ enum fg_own_flag {
     FG_OWN_EVERY,
     FG_OWN_DECRYPT,
     FG_OWN_KEYS,
+    FG_OWN_SINK,
+    FG_OWN_ORDER,
     FG_OWN_FLAGS
 };
 

@@ -13,14 +13,16 @@ static const struct {
     [FG_OWN_ROUTE] = { "route", "ROUTE", "buy, sale, my_orders, order or give_back (else buy)" },
     [FG_OWN_HEADER] = { "header", "NAME:VALUE", "a header field; repeatable" },
     [FG_OWN_PAYMENT] = { "payment", "REFERENCE", "the payment system's own name for it" },
-    [FG_OWN_REASON] = { "reason", "TEXT", "why it may go on; kept in the ledger and the log" },
+    [FG_OWN_REASON] = { "reason", "TEXT", "why; kept in the log" },
     [FG_OWN_TO] = { "to", "STATE", "open, paused or ended (else paused)" },
     [FG_OWN_STATUS] = { "status", "STATUS", "held, confirmed, cancelled or expired" },
     [FG_OWN_SINCE] = { "since", "TIME", "made since then: 2027-06-18T20:00:00+08:00, or 2h ago" },
     [FG_OWN_LIMIT] = { "limit", "N", "at most so many, 1 to 1000 (else 100)" },
     [FG_OWN_DECRYPT] = { "decrypt", NULL, "open the record's sealed sections; needs --keys" },
     [FG_OWN_KEYS] = { "keys", "FOLDER", "files ID.key of the keys that sealed them" },
-    [FG_OWN_EVERY] = { "all", NULL, "all of them, page by page" },
+    [FG_OWN_EVERY] = { "all", NULL, "all of them" },
+    [FG_OWN_SINK] = { "sink", "SINK", "the sink" },
+    [FG_OWN_ORDER] = { "order", "ORDER", "the letters of this order" },
 };
 
 const char *fg_own_flag_name(enum fg_own_flag flag)

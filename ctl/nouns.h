@@ -35,6 +35,11 @@ FG_CTL_VERB(fg_config_show);
 FG_CTL_VERB(fg_limits);
 FG_CTL_VERB(fg_breakers);
 FG_CTL_VERB(fg_breaker_force_state);
+FG_CTL_VERB(fg_dead_list);
+FG_CTL_VERB(fg_dead_show);
+/* FG_REFUSED when letters stay. */
+FG_CTL_VERB(fg_dead_retry);
+FG_CTL_VERB(fg_dead_drop);
 FG_CTL_VERB(fg_explain);
 
 #endif

@@ -10,6 +10,7 @@
 
 enum {
     NAMES_MAX = 16,
+    LETTERS_MAX = 100, /* as many as the relay takes at once */
     ORDERS_MAX = 10000 /* on a command line; - reads more */
 };
 
@@ -269,6 +270,54 @@ static const struct fg_verb verbs[] = {
       .examples = "flashgatectl breaker force redis observe\n"
                   "flashgatectl breaker force redis automatic\n",
       .run = fg_breaker_force_state },
+    { .noun = "dead",
+      .name = "list",
+      .values = "",
+      .flags = FG_OWN_BIT(FG_OWN_SINK) | FG_OWN_BIT(FG_OWN_SALE) | FG_OWN_BIT(FG_OWN_SKU) |
+               FG_OWN_BIT(FG_OWN_LIMIT) | FG_OWN_BIT(FG_OWN_EVERY),
+      .help = "List the events that a sink will never take, in the order of the ledger.",
+      .more = "A letter's id is SINK:EVENT, the name of its event in that sink; it stays the same "
+              "when\n"
+              "the letter is tried in vain.\n",
+      .examples = "flashgatectl dead list\n"
+                  "flashgatectl --json dead list --sink warehouse --all\n",
+      .run = fg_dead_list },
+    { .noun = "dead",
+      .name = "show",
+      .values = "LETTER",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Show one dead letter.",
+      .more = "",
+      .examples = "flashgatectl dead show ledger:1-0badcafe-1790000000000-0\n",
+      .run = fg_dead_show },
+    { .noun = "dead",
+      .name = "retry",
+      .values = "[LETTER...]",
+      .maximum = LETTERS_MAX,
+      .flags = FG_OWN_BIT(FG_OWN_SINK) | FG_OWN_BIT(FG_OWN_ORDER) | FG_OWN_BIT(FG_OWN_EVERY),
+      .help = "Deliver dead letters anew, after what was wrong is mended.",
+      .more = "Each order's letters go in the ledger's order, also those before the one that is "
+              "named;\n"
+              "behind one that is dead again the others of its order wait. Ends with 1 when "
+              "letters stay.\n",
+      .examples = "flashgatectl dead retry ledger:1-0badcafe-1790000000000-0\n"
+                  "flashgatectl dead retry --order 1-0badcafe-1790000000000-0\n"
+                  "flashgatectl dead retry --all --sink warehouse\n",
+      .run = fg_dead_retry },
+    { .noun = "dead",
+      .name = "drop",
+      .values = "[LETTER...]",
+      .maximum = LETTERS_MAX,
+      .flags = FG_OWN_BIT(FG_OWN_SINK) | FG_OWN_BIT(FG_OWN_ORDER) | FG_OWN_BIT(FG_OWN_EVERY) |
+               FG_OWN_BIT(FG_OWN_REASON),
+      .help = "Give dead letters up: the sink will never have these events.",
+      .more = "A drop needs --reason, which is logged and kept with the letter: an audit does not "
+              "miss\n"
+              "the event then. Its id alone brings it back: 'dead retry LETTER'.\n",
+      .examples =
+          "flashgatectl dead drop --order 1-0badcafe-1790000000000-0 --reason \"test data\"\n",
+      .run = fg_dead_drop },
     { .name = "explain",
       .values = "",
       .flags = FG_OWN_BIT(FG_OWN_USER) | FG_OWN_BIT(FG_OWN_SKU) | FG_OWN_BIT(FG_OWN_IP) |

@@ -2,7 +2,8 @@
 #include "admin_dead.h"
 
 enum {
-    LATER_S = 1
+    LATER_S = 1,
+    ENCODED_BYTES = 512
 };
 
 static void ask(struct relay_admin_dead *dead, struct fg_http_request *request,
@@ -43,10 +44,18 @@ void relay_admin_dead_list(struct relay_admin_dead *dead, struct fg_http_request
 void relay_admin_dead_show(struct relay_admin_dead *dead, struct fg_http_request *request,
                            struct fg_text id)
 {
+    char target[ENCODED_BYTES], memory[RELAY_LETTER_ID_BYTES];
+    struct fg_buffer query = fg_buffer_over(target, sizeof target);
+    struct fg_buffer scratch = fg_buffer_over(memory, sizeof memory);
     struct relay_dead_question question = { .verb = RELAY_DEAD_SHOW, .id_count = 1 };
     struct fg_error error;
+    struct fg_text decoded; /* the colon may come as %3A, which is a matter of queries here */
+    fg_buffer_add_string(&query, "id=");
+    fg_buffer_add_text(&query, id);
     enum fg_result result =
-        relay_dead_id_read(id, &question.ids[0])
+        !query.overflowed &&
+                fg_http_query_value(fg_buffer_text(&query), "id", &scratch, &decoded) &&
+                relay_dead_id_read(decoded, &question.ids[0])
             ? FG_OK
             : fg_error_set(&error, FG_INVALID, "this is not a letter's id, expected SINK:EVENT");
     ask_if(dead, request, &question, result, &error);

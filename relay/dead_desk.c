@@ -64,6 +64,7 @@ static void add_letter(struct fg_buffer *out, const struct relay_bucket *bucket,
     add_member(out, "event_id", letter->event_id);
     add_member(out, "entry", letter->entry);
     add_member(out, "reason", letter->reason);
+    add_member(out, "dropped", letter->dropped);
     fg_buffer_add_format(out, ",\"attempts\":%" PRIu64 ",\"at\":\"", letter->attempts);
     fg_buffer_add_time(out, (int64_t)letter->at_ms);
     fg_buffer_add_string(out, "\"");
@@ -115,7 +116,8 @@ static bool is_letter_wanted(const struct relay_dead_question *question,
     const struct relay_dead_id *id = &question->ids[0];
     if (question->verb == RELAY_DEAD_SHOW)
         return strcmp(letter->sink, id->sink) == 0 && strcmp(letter->event_id, id->event_id) == 0;
-    if (!is_wanted(question->sink, letter->sink))
+    if (!is_wanted(question->sink, letter->sink) ||
+        (letter->dropped[0] != '\0') != question->wants_dropped)
         return false;
     if (question->id_count == 0 || bucket->origin.bucket > id->event.bucket)
         return true;

@@ -48,6 +48,7 @@ void relay_letter_read(struct fg_text stream_id, const struct fg_text *fields, s
         { "order", letter_r->order, sizeof letter_r->order, true },
         { "kind", letter_r->kind, sizeof letter_r->kind, false },
         { "reason", letter_r->reason, sizeof letter_r->reason, true },
+        { "dropped", letter_r->dropped, sizeof letter_r->dropped, true },
     };
     memset(letter_r, 0, sizeof *letter_r);
     relay_copy_text(letter_r->stream_id, sizeof letter_r->stream_id, stream_id);
@@ -189,21 +190,22 @@ void relay_letters_free(struct relay_letters *letters)
 
 enum {
     REMOVE_WORDS = 4,
-    RENEW_WORDS = 10
+    RENEW_WORDS = 10,
+    DROP_WORDS = 11
 };
 
 static enum fg_result change(struct relay_consumer *consumer, const struct relay_bucket *bucket,
-                             const struct relay_letter *letter, int count, const char *reason,
-                             struct fg_error *error)
+                             const struct relay_letter *as_is, const struct relay_letter *to_be,
+                             int count, struct fg_error *error)
 {
     char token[RELAY_NUMBER_BYTES], attempts[RELAY_NUMBER_BYTES];
-    assert(letter->is_known);
+    assert(as_is->is_known);
     snprintf(token, sizeof token, "%" PRIu64, bucket->token);
-    snprintf(attempts, sizeof attempts, "%" PRIu64, letter->attempts + 1);
-    const char *words[RENEW_WORDS] = {
-        consumer->group, consumer->owner,  token,         letter->stream_id,
-        letter->entry,   letter->event_id, letter->order, letter->kind,
-        reason,          attempts,
+    snprintf(attempts, sizeof attempts, "%" PRIu64, to_be->attempts);
+    const char *words[DROP_WORDS] = {
+        consumer->group, consumer->owner, token,          as_is->stream_id,
+        to_be->entry,    to_be->event_id, to_be->order,   to_be->kind,
+        to_be->reason,   attempts,        to_be->dropped,
     };
     return relay_consumer_run(consumer, FG_SCRIPT_RELAY_DEAD, bucket->origin.bucket, error, words,
                               count);
@@ -213,7 +215,16 @@ enum fg_result relay_letter_remove(struct relay_consumer *consumer,
                                    const struct relay_bucket *bucket,
                                    const struct relay_letter *letter, struct fg_error *error)
 {
-    return change(consumer, bucket, letter, REMOVE_WORDS, "", error);
+    return change(consumer, bucket, letter, letter, REMOVE_WORDS, error);
+}
+
+enum fg_result relay_letter_drop(struct relay_consumer *consumer, const struct relay_bucket *bucket,
+                                 const struct relay_letter *letter, const char *why,
+                                 struct fg_error *error)
+{
+    struct relay_letter dropped = *letter;
+    relay_copy_text(dropped.dropped, sizeof dropped.dropped, fg_text_of(why));
+    return change(consumer, bucket, letter, &dropped, DROP_WORDS, error);
 }
 
 enum fg_result relay_letter_renew(struct relay_consumer *consumer,
@@ -221,5 +232,8 @@ enum fg_result relay_letter_renew(struct relay_consumer *consumer,
                                   const struct relay_letter *letter, const char *reason,
                                   struct fg_error *error)
 {
-    return change(consumer, bucket, letter, RENEW_WORDS, reason, error);
+    struct relay_letter renewed = *letter;
+    renewed.attempts++;
+    relay_copy_text(renewed.reason, sizeof renewed.reason, fg_text_of(reason));
+    return change(consumer, bucket, letter, &renewed, RENEW_WORDS, error);
 }

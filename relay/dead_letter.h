@@ -2,7 +2,8 @@
  *
  * A letter is known by its sink and its event, SINK:EVENT-ID, for as long as it is there: one that was tried in vain
  * is written anew, at the stream's end, and so its place in the stream says nothing. Letters are therefore sorted by
- * the ledger. Only the holder of the lease makes and takes letters. */
+ * the ledger. Only the holder of the lease makes and takes letters. One that was dropped stays, for an audit to know
+ * what a sink does not have; to everybody else it is no letter any more, unless it is named. */
 #ifndef FLASHGATE_RELAY_DEAD_LETTER_H
 #define FLASHGATE_RELAY_DEAD_LETTER_H
 
@@ -34,6 +35,7 @@ struct relay_letter {
     char order[RELAY_ID_BYTES]; /* "": none */
     char kind[RELAY_LETTER_KIND_BYTES];
     char reason[RELAY_REASON_BYTES];
+    char dropped[RELAY_REASON_BYTES]; /* why a person gave it up; "": nobody did */
     uint64_t attempts, at_ms;
 };
 
@@ -70,6 +72,10 @@ enum fg_result relay_letter_remove(struct relay_consumer *consumer,
                                    const struct relay_bucket *bucket,
                                    const struct relay_letter *letter,
                                    struct fg_error *error) FG_MUST_CHECK;
+/* It was given up: from now on it is one that was dropped. */
+enum fg_result relay_letter_drop(struct relay_consumer *consumer, const struct relay_bucket *bucket,
+                                 const struct relay_letter *letter, const char *why,
+                                 struct fg_error *error) FG_MUST_CHECK;
 /* It was tried once more, in vain. */
 enum fg_result relay_letter_renew(struct relay_consumer *consumer,
                                   const struct relay_bucket *bucket,

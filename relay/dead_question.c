@@ -51,6 +51,8 @@ static bool read_parameter(struct fg_text name, struct fg_text value,
         return question->sale[0] == '\0' && read_name(value, question->sale);
     if (fg_text_equal(name, FG_TEXT("sku")))
         return question->sku[0] == '\0' && read_name(value, question->sku);
+    if (fg_text_equal(name, FG_TEXT("dropped")))
+        return question->wants_dropped = fg_text_equal(value, FG_TEXT("true"));
     if (fg_text_equal(name, FG_TEXT("limit")))
         return read_limit(value, question);
     return fg_text_equal(name, FG_TEXT("after")) && question->id_count == 0 &&
@@ -74,11 +76,11 @@ enum fg_result relay_dead_list_read(struct fg_text query, struct relay_dead_ques
             memcpy(terminated, name.at, name.length);
         if (!fg_http_query_value(pair, terminated, &scratch, &value) ||
             !read_parameter(name, value, question_r))
-            return fg_error_set(error, FG_INVALID,
-                                "%.*s: expected sink, sale, sku (names), limit (1 to %d) or after "
-                                "(a letter's id, SINK:EVENT), each once",
-                                (int)(pair.length < 80 ? pair.length : 80), pair.at,
-                                RELAY_DEAD_LIMIT_MAX);
+            return fg_error_set(
+                error, FG_INVALID,
+                "%.*s: expected sink, sale, sku (names), dropped=true, limit (1 to %d) or after "
+                "(a letter's id, SINK:EVENT), each once",
+                (int)(pair.length < 80 ? pair.length : 80), pair.at, RELAY_DEAD_LIMIT_MAX);
     }
     return FG_OK;
 }

@@ -39,6 +39,7 @@ struct relay_dead_question {
     char sink[FG_NAME_BYTES + 1], sale[FG_NAME_BYTES + 1], sku[FG_NAME_BYTES + 1];
     char order[RELAY_ID_BYTES];
     bool is_all;
+    bool wants_dropped;              /* list: those that were dropped instead */
     char reason[RELAY_REASON_BYTES]; /* drop: why */
     size_t id_count;                 /* show: 1; list: at most 1, after which to go on */
     struct relay_dead_id ids[RELAY_DEAD_IDS_MAX];
@@ -47,7 +48,7 @@ struct relay_dead_question {
 
 bool relay_dead_id_read(struct fg_text text, struct relay_dead_id *id_r) FG_MUST_CHECK;
 
-/* sink sale sku limit after, each at most once, any of them left out. FG_INVALID says what was expected. */
+/* sink sale sku dropped limit after, each at most once, any of them left out. FG_INVALID says what was expected. */
 enum fg_result relay_dead_list_read(struct fg_text query, struct relay_dead_question *question_r,
                                     struct fg_error *error) FG_MUST_CHECK;
 /* The JSON body of retry or drop: exactly one of ids, order and all; sink may go with the latter two; a drop needs a

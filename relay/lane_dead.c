@@ -43,7 +43,7 @@ bool relay_lane_grow_dead(struct relay_lane *lane, size_t count)
 static bool note_letter(void *context, const struct relay_letter *letter)
 {
     struct relay_lane *lane = context;
-    if (strcmp(letter->sink, lane->settings.sink->id) != 0)
+    if (strcmp(letter->sink, lane->settings.sink->id) != 0 || letter->dropped[0] != '\0')
         return true;
     dead_set(lane)->letters++;
     relay_dead_set_add(dead_set(lane), letter->order);
@@ -78,7 +78,8 @@ static void follow(struct relay_outcome *outcome)
 static bool follow_letter(void *context, const struct relay_letter *letter)
 {
     struct relay_lane *lane = context;
-    if (letter->order[0] == '\0' || strcmp(letter->sink, lane->settings.sink->id) != 0)
+    if (letter->order[0] == '\0' || letter->dropped[0] != '\0' ||
+        strcmp(letter->sink, lane->settings.sink->id) != 0)
         return true;
     for (size_t index = 0; index < lane->batch.count; index++)
         if (lane->batch.outcomes[index].kind != RELAY_OUTCOME_DEAD &&

@@ -60,8 +60,10 @@ static void choose_orders(struct work *work)
 static bool is_meant(const struct work *work, const struct relay_letter *letter)
 {
     size_t id;
-    return relay_dead_names(work->job->question, letter, &id) ||
-           relay_dead_set_has(&work->chosen, letter->order);
+    bool is_named = relay_dead_names(work->job->question, letter, &id);
+    if (letter->dropped[0] != '\0') /* by its id alone it can be had back */
+        return id != SIZE_MAX && work->job->question->verb == RELAY_DEAD_RETRY;
+    return is_named || relay_dead_set_has(&work->chosen, letter->order);
 }
 
 /* --- one letter ------------------------------------------------------------------------------------- */
@@ -136,8 +138,9 @@ static enum turn retry_letter(struct work *work, const struct relay_letter *lett
 
 static enum turn drop_letter(struct work *work, const struct relay_letter *letter)
 {
-    enum turn turn = after_redis(work, relay_letter_remove(work->lane->consumer, bucket_of(work),
-                                                           letter, &work->lane->error));
+    enum turn turn =
+        after_redis(work, relay_letter_drop(work->lane->consumer, bucket_of(work), letter,
+                                            work->job->question->reason, &work->lane->error));
     if (turn != GOES_ON)
         return turn;
     relay_dead_job_count(work->job, RELAY_DEAD_DROPPED);

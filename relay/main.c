@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "auditor.h"
+#include "check_connect.h"
 #include "control.h"
 #include "delivery.h"
 #include "flashgate/base/arguments.h"
@@ -17,7 +18,8 @@
 #include "sweeper.h"
 
 static const char *config_path;
-static bool wants_check, wants_help, wants_help_config, wants_help_metrics, wants_version;
+static bool wants_check, wants_check_connect, wants_help, wants_help_config, wants_help_metrics,
+    wants_version;
 
 static const struct fg_flag flags[] = {
     { .name = "config",
@@ -28,6 +30,9 @@ static const struct fg_flag flags[] = {
     { .name = "check",
       .help = "check the config file and end; touches nothing else",
       .is_set = &wants_check },
+    { .name = "check-connect",
+      .help = "as --check, then try to reach Redis and every sink, and end",
+      .is_set = &wants_check_connect },
     { .name = "help",
       .letter = 'h',
       .help = "say this, and every option of the config file",
@@ -182,6 +187,11 @@ static int check_and_run(void)
         printf("%s: good, %zu sinks\n", config_path, relay.options.sinks.count);
         relay_options_free(&relay.options);
         return EXIT_SUCCESS;
+    }
+    if (wants_check_connect) {
+        result = relay_check_connect(&relay.options, stdout);
+        relay_options_free(&relay.options);
+        return fg_exit_code(result);
     }
     return run(&relay);
 }

@@ -4,11 +4,12 @@ import collections
 import http.server
 import json
 import sqlite3
+import subprocess
 import threading
 
 import pytest
 
-from test_relay import (UnixConnection, assert_every_order_exactly_once, folder, new_relay, server, shop,  # noqa: F401
+from test_relay import (BINARY, UnixConnection, assert_every_order_exactly_once, folder, new_relay, server, shop,  # noqa: F401
                         wait_until)
 
 DEAD = "fg:{1}:dead"
@@ -125,7 +126,26 @@ def test_what_nobody_understands_is_followed_and_can_be_dropped(shop, relay):
     assert answer["refused"] == ["ledger:1-0badcafe-5-5: there is no such dead letter"]
     assert 'reason="written by a test"' in relay.log() and strange in relay.log()
     assert retry(relay, ids=[f"ledger:{after}"])["delivered"] == 1
-    assert letters(shop) == [] and len(relay.events()) == 4
+    assert [letter["event_id"] for letter in letters(shop)] == [strange] and len(relay.events()) == 4
+    assert letters(shop)[0]["dropped"] == "written by a test"
+    assert call(relay, "GET", "")[1]["letters"] == []
+    assert [letter["id"] for letter in call(relay, "GET", "?dropped=true")[1]["letters"]] == [f"ledger:{strange}"]
+    settle(shop, "confirmed", order, "ann")
+    wait_until("its order goes on", lambda: len(relay.events()) == 5 and shop.is_acknowledged())
+    wait_until("none is left", lambda: counted(relay) == 0)
+
+
+def test_what_was_dropped_is_not_missed_by_an_audit_and_can_be_had_back(shop, relay):
+    Database(relay).refuse("eve")
+    eve, = shop.buy(1, "eve")
+    wait_until("it was put aside", lambda: letters(shop))
+    answer = call(relay, "POST", "/drop", {"order": eve, "reason": "a test"})[1]
+    assert answer["dropped"] == 1 and relay.audit()["balanced"]
+    Database(relay).mend("eve")
+    assert retry(relay, order=eve)["delivered"] == 0  # it is no letter any more…
+    assert retry(relay, ids=[f"ledger:{eve}"])["delivered"] == 1  # …unless it is named
+    assert letters(shop) == []
+    assert_every_order_exactly_once(shop, relay)
 
 
 def test_a_relay_that_starts_anew_knows_which_orders_are_dead(shop, relay, new_relay):
@@ -165,6 +185,30 @@ def test_a_letter_of_another_version_is_left_alone(shop, relay):
 def test_questions_that_are_none_are_refused(relay, target, body):
     status, problem = call(relay, "POST", target, body)
     assert status == 400 and "expected one of" in problem["detail"]
+
+
+def test_flashgatectl_lists_retries_and_drops(shop, relay):
+    def ctl(*words):
+        done = subprocess.run([BINARY.with_name("flashgatectl"), "--relay", f"unix:{relay.state}/relay.sock", "dead", *words],
+                              capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout, done.stderr
+
+    assert ctl("list")[:2] == (0, "no dead letters\n")
+    for user in ("eve", "sue"):
+        Database(relay).refuse(user)
+    eve, sue = shop.buy(1, "eve", "sue")
+    wait_until("both are put aside", lambda: len(letters(shop)) == 2)
+    status, out, _ = ctl("list", "--limit", "1")
+    assert status == 0 and f"ledger:{eve}" in out and sue not in out and "no eve here" in out and "--all" in out
+    assert "attempts  1" in ctl("show", f"ledger:{eve}")[1]
+    assert ctl("retry")[0] == 2 and ctl("drop", "--all")[0] == 2
+    status, out, _ = ctl("retry", "--order", eve)
+    assert (status, out) == (1, "1 tried and dead again\n")
+    assert ctl("drop", f"ledger:{sue}", "--reason", "a test")[:2] == (0, "1 dropped\n")
+    Database(relay).mend("eve")
+    assert ctl("retry", "--all", "--sink", "ledger")[:2] == (0, "1 delivered\n")
+    assert "dropped   a test" in ctl("show", f"ledger:{sue}")[1]
+    assert ctl("show", f"ledger:{eve}")[0] == 1
 
 
 # --- lanes -------------------------------------------------------------------------------------------------

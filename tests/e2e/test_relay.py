@@ -327,6 +327,24 @@ def assert_every_order_exactly_once(shop, relay):
     assert relay.ask("PRAGMA integrity_check") == [("ok",)]
 
 
+# --- before it starts --------------------------------------------------------------------------------------
+
+
+def test_check_connect_tries_redis_and_every_sink(folder, server, new_relay):
+    relay = new_relay(sink_path="orders.db")
+
+    def check():
+        done = subprocess.run([BINARY, "--check-connect", "-c", relay.config], capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout.splitlines()
+
+    assert check() == (0, [f"redis unix:{server.path}: good", "sink ledger: good"])
+    relay.config.write_text(relay.config.read_text().replace("orders.db", "nowhere/orders.db"))
+    server.kill()
+    status, (redis_line, sink_line) = check()
+    assert status == 3 and redis_line.startswith(f"redis unix:{server.path}: ") and "good" not in redis_line
+    assert sink_line.startswith("sink ledger: ") and "nowhere/orders.db" in sink_line and "good" not in sink_line
+
+
 # --- delivery ----------------------------------------------------------------------------------------------
 
 

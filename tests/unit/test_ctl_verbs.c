@@ -48,7 +48,7 @@ static void test_a_slip_is_answered_with_the_nearest_verb(void **state)
     assert_misses(WORDS("sale", "aply", "x"), "no verb 'sale aply' (did you mean 'sale apply'?)");
     assert_misses(WORDS("purchase"),
                   "no verb 'purchase'; expected one of: status, sale, stock, "
-                  "orders, order, audit, config, limits, breakers, breaker, explain");
+                  "orders, order, audit, config, limits, breakers, breaker, dead, explain");
     assert_misses(WORDS("sale"), "'sale' needs a verb: apply, list, show, pause, resume, end, "
                                  "resolve");
 }
