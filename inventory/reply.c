@@ -1,6 +1,7 @@
 /* reply.c - see reply.h. */
 #include "reply.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -75,6 +76,23 @@ static void *reserve(size_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Lets hiredis's buffer grow at once to what any batch's reply takes: it would grow in the middle of a sale, when for
+ * the first time so many replies come together. */
+static bool grow_buffer(struct reply_reader *reader)
+{
+    struct fg_reply reply;
+    char *line = malloc(REPLY_USUAL_BYTES);
+    if (line == NULL)
+        return false;
+    memset(line, 'x', REPLY_USUAL_BYTES);
+    line[0] = '+';
+    memcpy(line + REPLY_USUAL_BYTES - 2, "\r\n", 2);
+    bool is_good = reply_reader_feed(reader, line, REPLY_USUAL_BYTES) &&
+                   reply_reader_next(reader, &reply) == REPLY_WHOLE;
+    free(line);
+    return is_good;
+}
+
 bool reply_reader_open(struct reply_reader *reader)
 {
     *reader = (struct reply_reader){ 0 };
@@ -108,7 +126,7 @@ bool reply_reader_reset(struct reply_reader *reader)
     reader->reader->maxbuf = 0; /* keep the buffer: no allocation a reply */
     reader->reader->privdata = reader;
     reader->count = reader->text_length = 0;
-    return true;
+    return grow_buffer(reader);
 }
 
 bool reply_reader_feed(struct reply_reader *reader, const char *bytes, size_t length)

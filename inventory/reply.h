@@ -13,7 +13,9 @@
 
 enum {
     REPLY_NODES = 1 << 16,
-    REPLY_TEXT_BYTES = 4 << 20
+    REPLY_TEXT_BYTES = 4 << 20,
+    REPLY_USUAL_BYTES =
+        32 << 10 /* more than any batch is answered with; larger ones make the buffer grow */
 };
 
 struct reply_reader {

@@ -381,6 +381,7 @@ static void what_is_missing_is_named(void **state)
     put("b.key", KEY_B, 0600); /* the newline may be missing */
     assert_refused("a", "a.key", "to seal with");
     load("b");
+    fg_keyring_free(&keyring);
     assert_int_equal(fg_keyring_load("/nonexistent/keys", "a", &keyring, &error), FG_INVALID);
     assert_non_null(strstr(error.text, "/nonexistent/keys: No such file"));
 }
