@@ -165,7 +165,7 @@ class Server(Program):
 
 
 GATEWAY_GAUGES = ("flashgate_requests_in_progress", "flashgate_purchases_queued", "flashgate_redis_calls_in_flight",
-                  "flashgate_ring_buffers_in_use")
+                  "flashgate_ring_buffers_in_use", "flashgate_carried_orders")
 
 
 class Gateway(Server):
