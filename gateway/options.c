@@ -333,7 +333,9 @@ const struct fg_option gateway_option_table[] = {
       .type = FG_OPTION_MAP,
       .default_text = "",
       .fields = relay_fields,
-      .help = "asked for orders that have left Redis: those of archived sales" },
+      .short_for = "address",
+      .help =
+          "asked for orders that have left Redis, those of archived sales: its address, or a map" },
     { .name = "embedded_redis_memory",
       .type = FG_OPTION_SIZE,
       .offset = AT(redis_memory_bytes),

@@ -213,6 +213,9 @@ static bool list_option(struct lister *lister, const struct level *level,
                         const struct fg_option *option, const struct fg_yaml_node *node)
 {
     struct level inner = *level;
+    struct fg_yaml_one one;
+    if (option->short_for != NULL && node != NULL && node->kind == FG_YAML_SCALAR)
+        node = fg_yaml_map_of_one(&one, option->short_for, node);
     inner.node = node != NULL && node->kind == FG_YAML_MAP ? node : NULL;
     inner.reloadable = level->reloadable || option->reloadable;
     const struct fg_config_list *list = (const void *)(level->structure + option->offset);

@@ -72,6 +72,9 @@ void fg_config_expectation(const struct fg_option *option, char *memory, size_t 
     } else if (option->type == FG_OPTION_MAP && option->alone != NULL) {
         fg_buffer_add_string(&out, option->alone);
         fg_buffer_add_string(&out, " or a map of options");
+    } else if (option->type == FG_OPTION_MAP && option->short_for != NULL) {
+        fg_buffer_add_format(&out, "a value of its option %s, or a map of options",
+                             option->short_for);
     } else {
         fg_buffer_add_string(&out, plain_expectation(option));
     }

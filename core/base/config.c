@@ -216,8 +216,11 @@ static enum fg_result read_map(const struct fg_config_reader *reader,
                                const struct fg_yaml_node *node, char *structure)
 {
     struct map map = { .node = node, .place = node->place, .demands = true };
-    if (node->kind == FG_YAML_SCALAR && option->alone != NULL &&
-        fg_text_equal(node->text, fg_text_of(option->alone))) {
+    struct fg_yaml_one one;
+    if (node->kind == FG_YAML_SCALAR && option->short_for != NULL && !fg_yaml_is_empty(node)) {
+        map.node = fg_yaml_map_of_one(&one, option->short_for, node);
+    } else if (node->kind == FG_YAML_SCALAR && option->alone != NULL &&
+               fg_text_equal(node->text, fg_text_of(option->alone))) {
         *(bool *)(structure + option->alone_offset) = true;
         map.node = NULL;
         map.demands = false;

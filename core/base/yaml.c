@@ -389,6 +389,21 @@ const struct fg_yaml_node *fg_yaml_entry(const struct fg_yaml_node *map, const c
     return value;
 }
 
+const struct fg_yaml_node *fg_yaml_map_of_one(struct fg_yaml_one *one, const char *name,
+                                              const struct fg_yaml_node *value)
+{
+    one->key = (struct fg_yaml_node){ .place = value->place, .text = fg_text_of(name) };
+    one->value = *value;
+    one->value.next = NULL;
+    one->value.key = &one->key;
+    one->map = (struct fg_yaml_node){ .kind = FG_YAML_MAP,
+                                      .place = value->place,
+                                      .count = 1,
+                                      .first = &one->value,
+                                      .last = &one->value };
+    return &one->map;
+}
+
 const struct fg_yaml_node *fg_yaml_element(const struct fg_yaml_node *list, size_t index)
 {
     const struct fg_yaml_node *element = list->first;

@@ -41,6 +41,12 @@ void fg_yaml_free(struct fg_yaml_tree *tree);
 bool fg_yaml_is_empty(const struct fg_yaml_node *node);
 /* The value of a map's first entry of that name, or NULL. */
 const struct fg_yaml_node *fg_yaml_entry(const struct fg_yaml_node *map, const char *name);
+/* A map of one entry in the caller's memory, which looks as if it had been written `{ name: value }`. */
+struct fg_yaml_one {
+    struct fg_yaml_node map, key, value;
+};
+const struct fg_yaml_node *fg_yaml_map_of_one(struct fg_yaml_one *one, const char *name,
+                                              const struct fg_yaml_node *value);
 /* `index` is below the list's count. */
 const struct fg_yaml_node *fg_yaml_element(const struct fg_yaml_node *list, size_t index);
 

@@ -109,7 +109,11 @@ static const struct fg_option options[] = {
       .alone = "embedded",
       .alone_offset = offsetof(struct told, is_embedded),
       .default_text = "embedded" },
-    { .name = "shape", .type = FG_OPTION_MAP, .fields = shape_fields, .default_text = "" },
+    { .name = "shape",
+      .type = FG_OPTION_MAP,
+      .fields = shape_fields,
+      .default_text = "",
+      .short_for = "depth" },
     { .name = "feelings", .type = FG_OPTION_MAP, .fields = mood_fields, .optional = true },
     { .name = "limits",
       .type = FG_OPTION_MAP_LIST,
@@ -209,6 +213,18 @@ static void defaults_are_listed(void **state)
     assert_true(fg_config_row_find(&loaded.listing, "limits")->reloadable);
     assert_null(fg_config_row_find(&loaded.listing, "shape"));
     assert_null(fg_config_row_find(&loaded.listing, "zzz"));
+    unload(&loaded);
+}
+
+static void one_value_stands_for_the_map_it_is_short_for(void **state)
+{
+    (void)state;
+    struct loaded loaded;
+    load(&loaded, "sale: demo\nshape: 7\n");
+    const struct fg_config_row *row = fg_config_row_find(&loaded.listing, "shape.depth");
+    assert_string_equal(row->value, "7");
+    assert_int_equal(row->place.line, 2);
+    assert_int_equal(row->place.column, 8);
     unload(&loaded);
 }
 
@@ -478,6 +494,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_listed),
+        cmocka_unit_test(one_value_stands_for_the_map_it_is_short_for),
         cmocka_unit_test(what_was_written_is_listed_with_its_place),
         cmocka_unit_test(a_kept_text_is_loaded_again),
         cmocka_unit_test(the_structure_decides_not_the_file),

@@ -77,6 +77,9 @@ struct fg_option {
      * says so. */
     const char *alone;
     size_t alone_offset;
+    /* MAP: the field that a single scalar in place of the map is the value of; the others take their
+     * defaults. Not together with `alone`. */
+    const char *short_for;
 };
 
 struct fg_config_source; /* the parsed file, kept for errors that come later */
