@@ -264,6 +264,7 @@ static void say_lease_won(struct relay_lane *lane, uint64_t token_before)
     relay_status_set_lease(&lane->status, lane->schedule.current, bucket);
     if (bucket->token == token_before)
         return;
+    relay_lane_forget_dead(lane, lane->schedule.current); /* another may have changed the letters */
     if (bucket->token != 0)
         fg_log(FG_LOG_INFO, "lease_won", FG_STRING_FIELD("sink", lane->settings.sink->id),
                FG_NUMBER_FIELD("bucket", bucket->origin.bucket),

@@ -3,6 +3,7 @@ delivered in order when a person has mended what was wrong."""
 import collections
 import http.server
 import json
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -160,6 +161,26 @@ def test_a_relay_that_starts_anew_knows_which_orders_are_dead(shop, relay, new_r
     assert len(relay.events()) == 1
     assert retry(relay, all=True)["delivered"] == 2
     assert_every_order_exactly_once(shop, relay)
+
+
+def test_who_gets_a_lease_back_looks_for_letters_anew(shop, relay, new_relay):
+    Database(relay).refuse("eve")
+    eve, = shop.buy(1, "eve")
+    wait_until("it was put aside", lambda: letters(shop))
+    Database(relay).mend("eve")
+    second = new_relay(name="second", state="second").start()
+    wait_until("it stands by", lambda: second.is_ready() and second.status()["sinks"][0]["buckets"])
+    refused, = retry(second, all=True)["refused"]
+    assert "the lease is not this relay's" in refused and shop.lease(1)["owner"] in refused
+    relay.signal(signal.SIGSTOP)
+    try:
+        wait_until("the second took over", lambda: retry(second, all=True)["delivered"] == 1)
+        assert second.stop() == 0
+    finally:
+        relay.signal(signal.SIGCONT)
+    settle(shop, "cancelled", eve, "eve")
+    assert_every_order_exactly_once(shop, relay)
+    assert letters(shop) == []
 
 
 def test_a_letter_of_another_version_is_left_alone(shop, relay):
