@@ -3,9 +3,9 @@
  * A script is called by its digest, which Redis told when it loaded it. NOSCRIPT says that nothing
  * was done, so it is the one refusal after which a script is loaded and sent again, once. */
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 
 #include "flashgate/inventory/names.h"
 #include "redis-private.h"
@@ -79,7 +79,7 @@ static const struct {
 
 /* common.lua and the script's own text in one; made once, kept for the life of the program. */
 static char *whole_texts[FG_SCRIPT_COUNT];
-static once_flag whole_texts_made = ONCE_FLAG_INIT;
+static pthread_once_t whole_texts_made = PTHREAD_ONCE_INIT; /* call_once is unknown to sanitizers */
 
 static void make_whole_texts(void)
 {
@@ -104,7 +104,7 @@ const char *fg_script_text(enum fg_script script)
 {
     if (scripts[script].stands_alone)
         return scripts[script].text;
-    call_once(&whole_texts_made, make_whole_texts);
+    pthread_once(&whole_texts_made, make_whole_texts);
     return whole_texts[script];
 }
 
