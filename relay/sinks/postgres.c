@@ -36,14 +36,14 @@ static const char take_sql[] =
 static const char token_sql[] =
     "SELECT token FROM flashgate.progress WHERE bucket = $1::bigint AND epoch = $2::text";
 
-/* $6 and on are the columns below, an array each. */
+/* $6 and on are the columns below, an array each. Nothing but the last UPDATE joins anything. */
 static const char write_sql[] =
-    "WITH given AS MATERIALIZED ("
+    "WITH given AS ("
     " SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[],"
     "  $11::bigint[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[],"
-    "  $17::text[], $18::text[], $19::text[], $20::json[], $21::text[])"
+    "  $17::text[], $18::text[], $19::text[], $20::json[])"
     " AS g (event_id, entry, event, order_id, user_id, quantity, key, expires_at_ms, at_ms,"
-    "  sequence, asked_by, payment, reason, state, record, status)"
+    "  sequence, asked_by, payment, reason, state, record)"
     " WHERE (SELECT token FROM flashgate.progress"
     "  WHERE bucket = $1::bigint AND epoch = $2::text) = $3::bigint"
     "), fresh AS ("
@@ -53,25 +53,34 @@ static const char write_sql[] =
     " SELECT event_id, $1::bigint, $2::text, entry, event, order_id, $4::text, $5::text,"
     "  user_id, quantity, key, expires_at_ms, at_ms, sequence, asked_by, payment, reason, state,"
     "  record FROM given ON CONFLICT (event_id) DO NOTHING"
-    " RETURNING event_id, at_ms, sequence"
+    " RETURNING event_id, event, order_id, user_id, quantity, expires_at_ms, at_ms, sequence"
     "), news AS MATERIALIZED ("
-    " SELECT given.* FROM given JOIN fresh USING (event_id) WHERE order_id IS NOT NULL"
-    "), newest AS MATERIALIZED ("
-    " SELECT DISTINCT ON (order_id) order_id, status, at_ms, sequence, expires_at_ms"
-    " FROM news ORDER BY order_id, news.at_ms DESC, news.sequence DESC"
+    " SELECT DISTINCT ON (order_id) order_id, at_ms, sequence, expires_at_ms,"
+    "  CASE event WHEN 'reclaimed' THEN 'confirmed' ELSE event END AS status,"
+    "  first_value(event_id) OVER events = order_id AS is_made,"
+    "  first_value(user_id) OVER events AS user_id,"
+    "  first_value(quantity) OVER events AS quantity,"
+    "  first_value(at_ms) OVER events AS made_ms"
+    " FROM fresh WHERE order_id IS NOT NULL"
+    " WINDOW events AS (PARTITION BY order_id ORDER BY at_ms, sequence)"
+    " ORDER BY order_id, at_ms DESC, sequence DESC"
     "), made AS ("
     " INSERT INTO flashgate.orders (order_id, sale, sku, user_id, quantity, status, made_ms,"
     "  changed_ms, changed_sequence, expires_ms)"
-    " SELECT first.order_id, $4::text, $5::text, first.user_id, first.quantity, newest.status,"
-    "  first.at_ms, newest.at_ms, newest.sequence, newest.expires_at_ms"
-    " FROM news AS first JOIN newest USING (order_id) WHERE first.event_id = first.order_id"
-    " ON CONFLICT (order_id) DO NOTHING"
+    " SELECT order_id, $4::text, $5::text, user_id, quantity, status, made_ms, at_ms, sequence,"
+    "  expires_at_ms FROM news WHERE is_made ON CONFLICT (order_id) DO NOTHING"
     "), changed AS ("
-    " UPDATE flashgate.orders AS o SET status = newest.status, changed_ms = newest.at_ms,"
-    "  changed_sequence = newest.sequence, expires_ms = newest.expires_at_ms"
-    " FROM newest WHERE o.order_id = newest.order_id"
-    "  AND (o.changed_ms, o.changed_sequence) < (newest.at_ms, newest.sequence)"
+    " UPDATE flashgate.orders AS o SET status = news.status, changed_ms = news.at_ms,"
+    "  changed_sequence = news.sequence, expires_ms = news.expires_at_ms"
+    " FROM news WHERE NOT news.is_made AND o.order_id = news.order_id"
+    "  AND (o.changed_ms, o.changed_sequence) < (news.at_ms, news.sequence)"
     ") SELECT event_id FROM fresh ORDER BY at_ms, sequence";
+
+/* Plans are made once, when the tables may be empty, and must be right when they hold millions of rows: an index for
+ * each row of the batch, never all of a table. */
+static const char plans_sql[] =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+    "SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /* --- the parameters --------------------------------------------------------------------------------- */
 
@@ -100,8 +109,7 @@ enum {
     X(PAYMENT, POSTGRES_TEXT)  \
     X(REASON, POSTGRES_TEXT)   \
     X(STATE, POSTGRES_TEXT)    \
-    X(RECORD, POSTGRES_JSON)   \
-    X(STATUS, POSTGRES_TEXT)
+    X(RECORD, POSTGRES_JSON)
 
 enum column {
 #define COLUMN_ENUM(name, type) COLUMN_##name,
@@ -217,7 +225,6 @@ static void add_record(struct postgres_sink *sink, const struct relay_event *eve
 static bool add_event(struct postgres_sink *sink, const struct relay_event *event)
 {
     struct array *arrays = sink->arrays;
-    bool is_about_order = event->order[0] != '\0';
     for (int column = 0; column < COLUMN_COUNT; column++)
         if (!make_room(&arrays[column], ELEMENT_BYTES))
             return false;
@@ -235,12 +242,10 @@ static bool add_event(struct postgres_sink *sink, const struct relay_event *even
     add_text(&arrays[COLUMN_PAYMENT], event->payment);
     add_text(&arrays[COLUMN_REASON], event->reason);
     add_text(&arrays[COLUMN_STATE], event->state);
-    if (is_about_order)
+    if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
         add_record(sink, event);
     else
         add_text(&arrays[COLUMN_RECORD], fg_text_of(NULL));
-    add_text(&arrays[COLUMN_STATUS],
-             fg_text_of(is_about_order ? relay_event_status(event->kind) : NULL));
     return true;
 }
 
@@ -367,6 +372,8 @@ static enum fg_result sink_open(const struct relay_sink_settings *settings,
     enum fg_result result = postgres_open(&sink->link, settings, error);
     if (result == FG_OK)
         result = postgres_schema_prepare(&sink->link, error);
+    if (result == FG_OK)
+        result = postgres_run(&sink->link, plans_sql, "setting up the session", error);
     if (result == FG_OK)
         result = postgres_prepare(&sink->link, "take", take_sql, error);
     if (result == FG_OK)

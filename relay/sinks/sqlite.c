@@ -9,9 +9,10 @@
  * committing nobody else can store a higher one. Tokens count within a bucket *and* epoch: a Redis that
  * was set up anew counts from one again, and its buckets are other buckets.
  *
- * Each event has a savepoint: what a constraint or a trigger refuses is undone alone and is dead, and the transaction
- * goes on. On any other error the transaction is rolled back; the delivery loop closes the sink and opens it again, so
- * a file that was replaced or a disk that came back is met afresh. */
+ * What a constraint or a trigger refuses is undone alone and is dead. That takes a savepoint an event, which costs twice
+ * as much as the event itself; so there are none until the first refusal, which begins the transaction anew with them.
+ * On any other error the transaction is rolled back; the delivery loop closes the sink and opens it again, so a file
+ * that was replaced or a disk that came back is met afresh. */
 #include "flashgate/relay/sink.h"
 
 #include <assert.h>
@@ -162,7 +163,7 @@ struct sqlite_sink { /* a struct relay_sink */
     struct relay_batch_head head; /* of the transaction under way */
     char last_event[RELAY_ID_BYTES];
     size_t applied;
-    bool has_dead;
+    bool has_savepoints; /* something was refused */
     const struct relay_event *events[RELAY_BATCH_MAX];
     struct relay_outcome outcomes[RELAY_BATCH_MAX];
     char record[RELAY_RECORD_BYTES];
@@ -402,7 +403,7 @@ static enum fg_result sink_begin(struct relay_sink *sink_at, const struct relay_
     sink->head = *head;
     sink->last_event[0] = '\0';
     sink->applied = 0;
-    sink->has_dead = false;
+    sink->has_savepoints = false;
     result = check_token(sink, head, error);
     if (result != FG_OK)
         sink_rollback(sink_at);
@@ -496,33 +497,58 @@ static bool is_of_the_event(sqlite3 *database)
            (code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG);
 }
 
+static enum fg_result fail(struct sqlite_sink *sink, struct fg_error *error)
+{
+    return say(error, sink->path, sink->database, "writing an event");
+}
+
+static enum fg_result write_with_savepoint(struct sqlite_sink *sink, size_t index,
+                                           struct fg_error *error)
+{
+    struct relay_outcome *outcome = &sink->outcomes[index];
+    if (relay_outcome_follows(sink->events, sink->outcomes, index))
+        return FG_OK;
+    if (!run(sink->statements[SAVE]))
+        return fail(sink, error);
+    if (!write_event(sink, sink->events[index], outcome)) {
+        if (!is_of_the_event(sink->database))
+            return fail(sink, error);
+        outcome->kind = RELAY_OUTCOME_DEAD;
+        snprintf(outcome->reason, sizeof outcome->reason, "%s (SQLite error %d)",
+                 sqlite3_errmsg(sink->database), sqlite3_extended_errcode(sink->database));
+        if (!run(sink->statements[UNDO]))
+            return fail(sink, error);
+    }
+    return run(sink->statements[KEEP]) ? FG_OK : fail(sink, error);
+}
+
+/* The whole batch up to here once more. */
+static enum fg_result begin_with_savepoints(struct sqlite_sink *sink, struct fg_error *error)
+{
+    sink->has_savepoints = true;
+    if (!run(sink->statements[ROLLBACK]) || !run(sink->statements[BEGIN]))
+        return fail(sink, error);
+    enum fg_result result = check_token(sink, &sink->head, error);
+    for (size_t index = 0; result == FG_OK && index < sink->applied; index++)
+        result = write_with_savepoint(sink, index, error);
+    return result;
+}
+
 static enum fg_result sink_apply(struct relay_sink *sink_at, const struct relay_event *event,
                                  struct fg_error *error)
 {
     struct sqlite_sink *sink = own(sink_at);
     assert(sink->applied < RELAY_BATCH_MAX);
     size_t index = sink->applied++;
-    struct relay_outcome *outcome = &sink->outcomes[index];
     sink->events[index] = event;
-    *outcome = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW };
+    sink->outcomes[index] = (struct relay_outcome){ .kind = RELAY_OUTCOME_NEW };
     if (!sink->head.is_retry)
         memcpy(sink->last_event, event->id, sizeof sink->last_event);
-    if (sink->has_dead && relay_outcome_follows(sink->events, sink->outcomes, index))
+    if (sink->has_savepoints)
+        return write_with_savepoint(sink, index, error);
+    if (write_event(sink, event, &sink->outcomes[index]))
         return FG_OK;
-    if (!run(sink->statements[SAVE]))
-        return say(error, sink->path, sink->database, "writing an event");
-    if (!write_event(sink, event, outcome)) {
-        if (!is_of_the_event(sink->database))
-            return say(error, sink->path, sink->database, "writing an event");
-        sink->has_dead = true;
-        outcome->kind = RELAY_OUTCOME_DEAD;
-        snprintf(outcome->reason, sizeof outcome->reason, "%s (SQLite error %d)",
-                 sqlite3_errmsg(sink->database), sqlite3_extended_errcode(sink->database));
-        if (!run(sink->statements[UNDO]))
-            return say(error, sink->path, sink->database, "undoing an event");
-    }
-    return run(sink->statements[KEEP]) ? FG_OK
-                                       : say(error, sink->path, sink->database, "writing an event");
+    return is_of_the_event(sink->database) ? begin_with_savepoints(sink, error) : fail(sink, error);
 }
 
 static bool store_progress(struct sqlite_sink *sink)
