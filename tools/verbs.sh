@@ -16,6 +16,7 @@ TEXT
       purchase        beside nginx + Lua + Redis, as CPU time a purchase (this one if WHAT is left out)
       limits          what four limits with ten million keys each cost a request
       reload          what reloads of a thousand rules do to those who buy meanwhile
+      relay           events a second into SQLite and PostgreSQL, beside plain INSERTs
 TEXT
     fi
     if [[ -d tests/fuzz ]]; then
@@ -60,13 +61,13 @@ verb_bench() {
     case $what in
         purchase) need_packages build run bench ;;
         limits) need_packages build ;;
-        reload) need_packages build run test ;;
-        *) fail_usage "bench: no \"$what\"; expected purchase, limits or reload" ;;
+        reload | relay) need_packages build run test ;;
+        *) fail_usage "bench: no \"$what\"; expected purchase, limits, reload or relay" ;;
     esac
     say "building release"
     build_preset release
     case $what in
-        purchase | reload) exec "bench/$what" "$@" ;;
+        purchase | reload | relay) exec "bench/$what" "$@" ;;
         *) exec "build/release/bench/$what" "$@" ;;
     esac
 }
