@@ -86,8 +86,9 @@ static void print_gateway(const struct fg_ctl *ctl, const struct fg_admin_answer
 static void print_sinks(const struct fg_ctl *ctl, const json_t *sinks)
 {
     static const struct fg_column columns[] = {
-        { "SINK", false },   { "TYPE", false },   { "READY", false },     { "DELIVERED", true },
-        { "BATCHES", true }, { "BACKLOG", true }, { "OLDEST (S)", true }, { NULL, false },
+        { "SINK", false },      { "TYPE", false },   { "READY", false },
+        { "DELIVERED", true },  { "BATCHES", true }, { "BACKLOG", true },
+        { "OLDEST (S)", true }, { "DEAD", true },    { NULL, false },
     };
     struct fg_table *table = fg_table_new(columns);
     size_t i;
@@ -102,6 +103,7 @@ static void print_sinks(const struct fg_ctl *ctl, const json_t *sinks)
         fg_table_add_number(table, fg_document_number(sink, "batches"));
         fg_table_add_number(table, fg_document_number(sink, "backlog"));
         fg_table_add_number(table, fg_document_number(sink, "oldest_age_s"));
+        fg_table_add_number(table, fg_document_number(sink, "dead"));
     }
     fg_table_print(table, ctl->out, ctl->bold);
     fg_table_free(&table);

@@ -18,6 +18,7 @@
  *
  *  breaker: while it is open, opening and choosing rest, and come back to themselves; half-open, what is read
  *  is a share of a batch
+ *  a job on dead letters: done in choosing; where the sink or Redis is away it is refused
  *  stop: seen in opening, connecting, choosing and resting ──► releasing ──► stopped
  *
  * Invariant: an entry is acknowledged only between a commit that returned FG_OK and the next read. Wherever
@@ -25,10 +26,6 @@
  * knows it by its id. So forgetting a batch is always safe, and every failure is met by forgetting. */
 #include "lane.h"
 
-#include <assert.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "dead_job.h"
@@ -312,61 +309,12 @@ static enum state step_reading(struct relay_lane *lane)
     return take_batch(lane, outcome, now_ns);
 }
 
-static enum fg_result apply_batch(struct relay_lane *lane, size_t *applied_r)
-{
-    *applied_r = 0;
-    for (size_t index = 0; index < lane->batch.count; index++) {
-        if (lane->batch.outcomes[index].kind == RELAY_OUTCOME_DEAD)
-            continue;
-        enum fg_result result =
-            lane->calls->apply(lane->sink, &lane->batch.events[index], &lane->error);
-        if (result != FG_OK)
-            return result;
-        ++*applied_r;
-    }
-    return FG_OK;
-}
-
-/* The sink speaks of those events only that it was given. */
-static void take_outcomes(struct relay_lane *lane)
-{
-    const struct relay_outcome *next = lane->outcomes;
-    for (size_t index = 0; index < lane->batch.count; index++)
-        if (lane->batch.outcomes[index].kind != RELAY_OUTCOME_DEAD)
-            lane->batch.outcomes[index] = *next++;
-}
-
 static size_t count_outcomes(const struct relay_batch *batch, enum relay_outcome_kind kind)
 {
     size_t sum = 0;
     for (size_t index = 0; index < batch->count; index++)
         sum += batch->outcomes[index].kind == kind;
     return sum;
-}
-
-enum fg_result relay_lane_write(struct relay_lane *lane, bool is_retry)
-{
-    const struct relay_bucket *bucket = relay_lane_bucket(lane);
-    const struct relay_batch_head head = {
-        .origin = bucket->origin,
-        .token = bucket->token,
-        .sale = fg_text_of(bucket->sale),
-        .sku = fg_text_of(bucket->sku),
-        .is_retry = is_retry,
-    };
-    size_t applied;
-    enum fg_result result = lane->calls->begin(lane->sink, &head, &lane->error);
-    if (result != FG_OK)
-        return result;
-    result = apply_batch(lane, &applied);
-    if (result != FG_OK) {
-        lane->calls->rollback(lane->sink);
-        return result;
-    }
-    result = lane->calls->commit(lane->sink, lane->outcomes, &lane->error);
-    if (result == FG_OK)
-        take_outcomes(lane);
-    return result;
 }
 
 static void tell_written(struct relay_lane *lane, uint64_t started_ns)
@@ -481,7 +429,7 @@ static enum state (*const steps[STATE_COUNT])(struct relay_lane *) = {
 
 /* --- the thread ------------------------------------------------------------------------------------- */
 
-static void *deliver(void *argument)
+void *relay_lane_run(void *argument)
 {
     struct relay_lane *lane = argument;
     while (lane->state != STOPPED) {
@@ -493,109 +441,4 @@ static void *deliver(void *argument)
     atomic_store(&lane->is_finished, true);
     lane->settings.finished(lane->settings.context);
     return NULL;
-}
-
-/* Signals are the control thread's. */
-static int start_thread(struct relay_lane *lane)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&lane->thread, NULL, deliver, lane);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failure;
-}
-
-static void init_lock(struct relay_lane *lane)
-{
-    pthread_condattr_t steady;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
-    pthread_cond_init(&lane->roused, &steady);
-    pthread_condattr_destroy(&steady);
-    pthread_mutex_init(&lane->lock, NULL);
-}
-
-static void free_memory(struct relay_lane *lane)
-{
-    relay_consumer_free(&lane->consumer);
-    relay_status_close(&lane->status);
-    relay_schedule_free(&lane->schedule);
-    pthread_cond_destroy(&lane->roused);
-    pthread_mutex_destroy(&lane->lock);
-    for (size_t index = 0; index < lane->dead_set_count; index++)
-        relay_dead_set_forget(&lane->dead_sets[index]);
-    free(lane->dead_sets);
-    free(lane->buckets);
-    free(lane->outcomes);
-    memset(lane, 0, sizeof *lane);
-}
-
-enum fg_result relay_lane_start(struct relay_lane *lane, const struct relay_lane_settings *settings,
-                                struct fg_error *error)
-{
-    memset(lane, 0, sizeof *lane);
-    lane->settings = *settings;
-    lane->calls = relay_sinks[settings->sink->type];
-    relay_status_init(&lane->status);
-    relay_schedule_init(&lane->schedule, settings->options);
-    init_lock(lane);
-    lane->state = OPENING;
-    lane->consumer = relay_consumer_new(settings->options, settings->sink->id, settings->owner);
-    if (lane->consumer != NULL)
-        relay_consumer_take_share(lane->consumer, settings->number, settings->sink->lanes);
-    lane->outcomes = calloc(settings->options->batch, sizeof *lane->outcomes);
-    if (lane->consumer == NULL || lane->outcomes == NULL || start_thread(lane) != 0) {
-        free_memory(lane);
-        return fg_error_set(error, FG_EXHAUSTED, "no thread or memory for the sink %s",
-                            settings->sink->id);
-    }
-    return FG_OK;
-}
-
-void relay_lane_stop(struct relay_lane *lane)
-{
-    pthread_mutex_lock(&lane->lock);
-    lane->is_stopping = true;
-    pthread_cond_signal(&lane->roused);
-    pthread_mutex_unlock(&lane->lock);
-}
-
-void relay_lane_rouse(struct relay_lane *lane)
-{
-    pthread_mutex_lock(&lane->lock);
-    lane->is_roused = true;
-    pthread_cond_signal(&lane->roused);
-    pthread_mutex_unlock(&lane->lock);
-}
-
-void relay_lane_give(struct relay_lane *lane, struct relay_dead_job *job)
-{
-    pthread_mutex_lock(&lane->lock);
-    bool can = !lane->is_stopping && lane->job == NULL;
-    if (can) {
-        relay_dead_job_begin(job);
-        lane->job = job;
-        lane->is_roused = true;
-        pthread_cond_signal(&lane->roused);
-    }
-    pthread_mutex_unlock(&lane->lock);
-    if (!can)
-        relay_dead_job_refuse(job, "the sink %s is stopping, or busy with what was asked before",
-                              lane->settings.sink->id);
-}
-
-struct relay_dead_job *relay_lane_take_job(struct relay_lane *lane)
-{
-    pthread_mutex_lock(&lane->lock);
-    struct relay_dead_job *job = lane->job;
-    lane->job = NULL;
-    pthread_mutex_unlock(&lane->lock);
-    return job;
-}
-
-void relay_lane_close(struct relay_lane *lane)
-{
-    pthread_join(lane->thread, NULL);
-    free_memory(lane);
 }

@@ -97,7 +97,10 @@ void relay_lane_start_bucket(struct relay_lane *lane);
 enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 enum fg_result relay_lane_measure_backlog(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 
-/* --- of the lane's own thread: lane.c ----------------------------------------------------------------- */
+/* The thread: passed the lane, runs until it was stopped. Its first state is all zeros, as of memory that was cleared. */
+void *relay_lane_run(void *lane);
+
+/* --- of the lane's own thread: lane_write.c ----------------------------------------------------------- */
 
 /* Writes the batch in hand, of the bucket in hand, and takes the outcomes. As commit returns; FG_REFUSED: the lease
  * is lost. */
