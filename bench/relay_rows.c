@@ -2,9 +2,11 @@
  * them in memory and does nothing else. The same tables and indexes (an opened sink has made them), the same number of
  * events in a transaction, the same durability; plain INSERTs of many rows, and no Redis.
  *
- *   relay_rows sqlite PATH ROWS BATCH
- *   relay_rows postgresql CONNECT ROWS BATCH
+ *   relay_rows sqlite PATH ROWS BATCH BUCKETS
+ *   relay_rows postgresql CONNECT ROWS BATCH BUCKETS
  *
+ * The rows come as the relay delivers them: a batch of one bucket, then one of the next; and the buckets were sold one
+ * after the other.
  * Prints how many events it wrote in a second. */
 #include <libpq-fe.h>
 #include <sqlite3.h>
@@ -23,7 +25,7 @@ enum {
 };
 
 struct row {
-    char id[RELAY_ID_BYTES], entry[64], user[32], ms[24], sequence[24];
+    char bucket[16], id[RELAY_ID_BYTES], entry[64], user[32], ms[24], sequence[24];
     char *record;
 };
 
@@ -35,20 +37,21 @@ static void die(const char *what)
     exit(1);
 }
 
-static void make_row(struct row *row, unsigned long number)
+static void make_row(struct row *row, uint32_t bucket, unsigned long number)
 {
     static char record[RELAY_RECORD_BYTES];
     const struct relay_batch_head head = {
-        .origin = { .bucket = 1, .epoch = "0000000a" },
+        .origin = { .bucket = bucket, .epoch = "0000000a" },
         .sale = FG_TEXT("demo"),
         .sku = FG_TEXT("sku-1"),
     };
     struct relay_event event;
     struct fg_error error;
     struct fg_buffer out = fg_buffer_over(record, sizeof record);
+    snprintf(row->bucket, sizeof row->bucket, "%u", bucket);
     snprintf(row->user, sizeof row->user, "user-%lu", number);
-    snprintf(row->ms, sizeof row->ms, "%llu", 1790000000000ull + number / 100);
-    snprintf(row->sequence, sizeof row->sequence, "%lu", number % 100);
+    snprintf(row->ms, sizeof row->ms, "%llu", 1790000000000ull + bucket * 1000000ull + number / 30);
+    snprintf(row->sequence, sizeof row->sequence, "%lu", number % 30);
     snprintf(row->entry, sizeof row->entry, "%s-%s", row->ms, row->sequence);
     const struct fg_text fields[] = { FG_TEXT("event"),      FG_TEXT("confirmed"), FG_TEXT("user"),
                                       fg_text_of(row->user), FG_TEXT("quantity"),  FG_TEXT("1") };
@@ -62,7 +65,7 @@ static void make_row(struct row *row, unsigned long number)
 /* NULL: null. In the order of the columns below. */
 static void event_values(const struct row *row, const char *values[EVENT_COLUMNS])
 {
-    const char *const all[EVENT_COLUMNS] = { row->id,     "1",           "0000000a", row->entry,
+    const char *const all[EVENT_COLUMNS] = { row->id,     row->bucket,   "0000000a", row->entry,
                                              "confirmed", row->id,       "demo",     "sku-1",
                                              row->user,   "1",           NULL,       NULL,
                                              row->ms,     row->sequence, NULL,       NULL,
@@ -216,14 +219,16 @@ static uint64_t measure_postgres(char *connect, unsigned long count, unsigned lo
 
 int main(int argc, char **argv)
 {
-    unsigned long count = argc == 5 ? strtoul(argv[3], NULL, 10) : 0;
-    unsigned long batch = argc == 5 ? strtoul(argv[4], NULL, 10) : 0;
-    if (count == 0 || batch == 0 || batch > BATCH_MOST)
-        die("expected sqlite|postgresql PLACE ROWS BATCH");
+    unsigned long count = argc == 6 ? strtoul(argv[3], NULL, 10) : 0;
+    unsigned long batch = argc == 6 ? strtoul(argv[4], NULL, 10) : 0;
+    unsigned long buckets = argc == 6 ? strtoul(argv[5], NULL, 10) : 0;
+    if (count == 0 || batch == 0 || batch > BATCH_MOST || buckets == 0)
+        die("expected sqlite|postgresql PLACE ROWS BATCH BUCKETS");
     count -= count % batch; /* whole batches only */
     rows = calloc(count, sizeof *rows);
     for (unsigned long number = 0; number < count; number++)
-        make_row(&rows[number], number);
+        make_row(&rows[number], (uint32_t)(number / batch % buckets + 1),
+                 number / batch / buckets * batch + number % batch);
     uint64_t took_ns = strcmp(argv[1], "sqlite") == 0 ? measure_sqlite(argv[2], count, batch)
                                                       : measure_postgres(argv[2], count, batch);
     printf("%llu\n", (unsigned long long)((double)count * FG_SECOND_IN_NS / (double)took_ns));
