@@ -143,7 +143,7 @@ static enum fg_result dial(struct fg_redis *redis, struct fg_error *error)
 }
 
 /* Sends what is appended and waits for one reply. */
-static enum fg_result exchange(struct fg_redis *redis, redisReply **reply, struct fg_error *error)
+enum fg_result redis_exchange(struct fg_redis *redis, redisReply **reply, struct fg_error *error)
 {
     void *answer = NULL;
     if (redisGetReply(redis->context, &answer) != REDIS_OK || answer == NULL) {
@@ -172,7 +172,7 @@ static enum fg_result authenticate(struct fg_redis *redis, const char *password,
     redisReply *reply = NULL;
     if (redisAppendCommandArgv(redis->context, has_user ? 3 : 2, argv, NULL) != REDIS_OK)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    enum fg_result result = exchange(redis, &reply, error);
+    enum fg_result result = redis_exchange(redis, &reply, error);
     if (reply != NULL)
         freeReplyObject(reply);
     if (result == FG_OK)
@@ -214,6 +214,17 @@ static enum fg_result connect_if_needed(struct fg_redis *redis, struct fg_error 
 
 /* --- commands ----------------------------------------------------------------------------- */
 
+enum fg_result redis_append(struct fg_redis *redis, bool is_first, struct fg_error *error, int argc,
+                            const char *const *argv)
+{
+    enum fg_result result = is_first ? connect_if_needed(redis, error) : FG_OK;
+    /* hiredis declares argv without const and does not write to it. */
+    if (result == FG_OK && redisAppendCommandArgv(redis->context, argc,
+                                                  (const char **)(uintptr_t)argv, NULL) != REDIS_OK)
+        result = fg_error_set(error, FG_EXHAUSTED, "no memory");
+    return result;
+}
+
 enum fg_result fg_redis_command(struct fg_redis *redis, redisReply **reply, struct fg_error *error,
                                 int argc, const char *const *argv, const size_t *lengths)
 {
@@ -225,7 +236,7 @@ enum fg_result fg_redis_command(struct fg_redis *redis, redisReply **reply, stru
     if (redisAppendCommandArgv(redis->context, argc, (const char **)(uintptr_t)argv, lengths) !=
         REDIS_OK)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    return exchange(redis, reply, error);
+    return redis_exchange(redis, reply, error);
 }
 
 enum fg_result fg_redis_format(struct fg_redis *redis, redisReply **reply, struct fg_error *error,
@@ -241,7 +252,7 @@ enum fg_result fg_redis_format(struct fg_redis *redis, redisReply **reply, struc
     va_end(arguments);
     if (appended != REDIS_OK)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    return exchange(redis, reply, error);
+    return redis_exchange(redis, reply, error);
 }
 
 /* --- what the server must be like --------------------------------------------------------- */

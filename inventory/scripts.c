@@ -126,7 +126,8 @@ static enum fg_result load(struct fg_redis *redis, enum fg_script script, struct
 
 enum {
     ARGUMENTS_MAX = 4096, /* what a caller may give */
-    COMMAND_WORDS = 3     /* EVALSHA digest keys */
+    COMMAND_WORDS = 3,    /* EVALSHA digest keys */
+    AGAIN_ARGUMENTS = 4   /* of a call that is made several times at once */
 };
 
 /* REFUSED and FROZEN are for the program (FG_REFUSED); what follows is for the person. */
@@ -193,6 +194,45 @@ enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, ui
     free(words);
     if (result == FG_OK)
         return FG_OK;
+    strip_kind(&reason);
+    return fg_error_set(error, result, "%s", reason.text);
+}
+
+static enum fg_result append_all(struct fg_redis *redis, unsigned times, int count,
+                                 const char *const *words, struct fg_error *error)
+{
+    enum fg_result result = FG_OK;
+    for (unsigned i = 0; i < times && result == FG_OK; i++)
+        result = redis_append(redis, i == 0, error, count, words);
+    return result;
+}
+
+enum fg_result fg_redis_script_again(struct fg_redis *redis, enum fg_script script, uint32_t bucket,
+                                     unsigned times, redisReply **replies, struct fg_error *error,
+                                     int argc, const char *const *argv)
+{
+    const char *words[COMMAND_WORDS + KEYS_MAX + AGAIN_ARGUMENTS];
+    char keys[KEYS_MAX][FG_REDIS_KEY_BYTES];
+    struct fg_error reason = { .result = FG_OK };
+    assert(argc <= AGAIN_ARGUMENTS && redis->digests[script][0] != '\0');
+    for (unsigned i = 0; i < times; i++)
+        replies[i] = NULL;
+    int count = compose(redis, script, bucket, argc, argv, keys, words);
+    enum fg_result result = append_all(redis, times, count, words, &reason);
+    for (unsigned i = 0; i < times; i++) {
+        if (result != FG_OK &&
+            result != FG_REFUSED) /* the connection is gone, and with it the others */
+            break;
+        enum fg_result answered = redis_exchange(redis, &replies[i], &reason);
+        result = answered == FG_OK ? result : answered;
+    }
+    if (result == FG_OK)
+        return FG_OK;
+    for (unsigned i = 0; i < times; i++) {
+        if (replies[i] != NULL)
+            freeReplyObject(replies[i]);
+        replies[i] = NULL;
+    }
     strip_kind(&reason);
     return fg_error_set(error, result, "%s", reason.text);
 }

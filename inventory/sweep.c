@@ -1,7 +1,17 @@
-/* sweep.c - one step of returning holds that ran out (see settle.h); the script is expire.lua. */
+/* sweep.c - returning holds that ran out (see settle.h); the script is expire.lua. */
 #include "flashgate/inventory/settle.h"
 
 #include <stdio.h>
+
+enum {
+    ARGUMENTS = 2,
+    STEPS_AGAIN = 7 /* after a step that left something to do, in one round trip */
+};
+
+static enum fg_result unreadable(const struct fg_catalogue_sku *sku, struct fg_error *error)
+{
+    return fg_error_set(error, FG_REFUSED, "the sweep of SKU %s cannot be read", sku->sku);
+}
 
 static bool decode(const redisReply *reply, struct fg_sweep *sweep)
 {
@@ -28,19 +38,49 @@ static bool decode(const redisReply *reply, struct fg_sweep *sweep)
     return true;
 }
 
+/* What more steps did, added to what is there; where the last of them stands counts. */
+static bool add(const redisReply *reply, struct fg_sweep *sweep)
+{
+    struct fg_sweep more;
+    if (!decode(reply, &more))
+        return false;
+    more.expired += sweep->expired;
+    more.walked += sweep->walked;
+    *sweep = more;
+    return true;
+}
+
+static enum fg_result step_again(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
+                                 const char *const *argv, struct fg_sweep *sweep,
+                                 struct fg_error *error)
+{
+    redisReply *replies[STEPS_AGAIN];
+    bool is_good = true;
+    enum fg_result result = fg_redis_script_again(redis, FG_SCRIPT_EXPIRE, sku->terms.bucket,
+                                                  STEPS_AGAIN, replies, error, ARGUMENTS, argv);
+    if (result != FG_OK)
+        return result;
+    for (size_t i = 0; i < STEPS_AGAIN; i++) {
+        is_good = is_good && add(replies[i], sweep);
+        freeReplyObject(replies[i]);
+    }
+    return is_good ? FG_OK : unreadable(sku, error);
+}
+
 enum fg_result fg_bucket_sweep(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                struct fg_sweep *sweep, struct fg_error *error)
 {
     char most[16];
     redisReply *reply;
     snprintf(most, sizeof most, "%d", FG_SETTLE_MAX);
-    const char *argv[] = { sku->terms.epoch, most };
-    enum fg_result result = fg_redis_script(redis, FG_SCRIPT_EXPIRE, sku->terms.bucket, &reply,
-                                            error, FG_COUNT_OF(argv), argv);
+    const char *argv[ARGUMENTS] = { sku->terms.epoch, most };
+    enum fg_result result =
+        fg_redis_script(redis, FG_SCRIPT_EXPIRE, sku->terms.bucket, &reply, error, ARGUMENTS, argv);
     if (result != FG_OK)
         return result;
-    if (!decode(reply, sweep))
-        result = fg_error_set(error, FG_REFUSED, "the sweep of SKU %s cannot be read", sku->sku);
+    bool is_good = decode(reply, sweep);
     freeReplyObject(reply);
-    return result;
+    if (!is_good)
+        return unreadable(sku, error);
+    return sweep->is_at_end ? FG_OK : step_again(redis, sku, argv, sweep, error);
 }

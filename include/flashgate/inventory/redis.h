@@ -83,6 +83,13 @@ enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, ui
                                redisReply **reply_r, struct fg_error *error, int argc,
                                const char *const *argv) FG_MUST_CHECK;
 
+/* The same call `times` over, in one round trip, which under `appendfsync always` is one wait for the disk. The
+ * script must have run on this connection's object before: asserted. FG_OK: `replies` has all of them, the
+ * caller's; else none, and what was done is as unknown as with one call. */
+enum fg_result fg_redis_script_again(struct fg_redis *redis, enum fg_script script, uint32_t bucket,
+                                     unsigned times, redisReply **replies, struct fg_error *error,
+                                     int argc, const char *const *argv) FG_MUST_CHECK;
+
 /* Refuses, by the setting's name and the value it needs, a server that could lose or forget orders:
  * appendonly, appendfsync, maxmemory-policy. */
 enum fg_result fg_redis_check_safety(struct fg_redis *redis, struct fg_error *error) FG_MUST_CHECK;

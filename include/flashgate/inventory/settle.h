@@ -93,7 +93,8 @@ struct fg_sweep {
     int64_t now_ms;      /* Redis's clock */
     int64_t next_due_ms; /* when the next hold runs out; 0: none is waiting now */
 };
-/* One step of at most FG_SETTLE_MAX ledger entries from the cursor `swept`. Two sweepers are harmless. A frozen
+/* A step of at most FG_SETTLE_MAX ledger entries from the cursor `swept`; where that leaves something to do, a few
+ * more in one round trip. Two sweepers are harmless. A frozen
  * bucket is not swept (is_at_end, next_due_ms 0). FG_REFUSED: the books are closed. */
 enum fg_result fg_bucket_sweep(struct fg_redis *redis, const struct fg_catalogue_sku *sku,
                                struct fg_sweep *sweep_r, struct fg_error *error) FG_MUST_CHECK;
