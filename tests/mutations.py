@@ -41,11 +41,12 @@ MUTATIONS = [
          "test_double_clicks.py::test_the_last_unit_double_clicked_through_two_gateways"]),
     Mutation(
         "the relay acknowledges before it has committed",
-        "relay/delivery.c",
-        r"enum fg_result result = write_batch\(delivery, &new_events\);",
-        "enum fg_result result = relay_consumer_acknowledge(delivery->consumer, bucket_in_hand(delivery),\n"
-        "        &delivery->batch, &delivery->error);\n"
-        "    result = write_batch(delivery, &new_events);",
+        "relay/lane.c",
+        r"result = relay_lane_write\(lane, false\);",
+        "uint64_t none = 0;\n"
+        "    result = relay_consumer_acknowledge(lane->consumer, relay_lane_bucket(lane), &lane->batch, &none,\n"
+        "                                        &lane->error);\n"
+        "    result = relay_lane_write(lane, false);",
         ["test_delivery.py::test_orders_wait_for_a_database_that_takes_none"]),
     Mutation(
         "a refused request is charged by the limits before the one that refuses",
@@ -65,6 +66,23 @@ MUTATIONS = [
         r"end == FG_CALL_END_GOOD \? FG_CALL_GOOD : FG_CALL_ERROR",
         "end == FG_CALL_END_GOOD ? FG_CALL_GOOD : FG_CALL_GOOD",
         ["test_breaker.py::test_a_redis_that_stands_still_is_left_alone"]),
+    Mutation(
+        "an order can be cancelled over and over, and its units come back each time",
+        "inventory/scripts/settle.lua",
+        r"held, record\.state = held - quantity, event\[2\]",
+        "held = held - quantity",
+        ["test_life.py::test_some_sequences",
+         "test_holds.py::test_a_unit_returns_once_however_many_send_it"]),
+    Mutation(
+        "the sweep takes orders that were paid for as well",
+        "inventory/scripts/expire.lua",
+        r"%dh', at \+ 39\) and at", "%d[hc]', at + 39) and at",
+        ["test_life.py::test_some_sequences"]),
+    Mutation(
+        "later events of an order do not wait behind its dead one",
+        "relay/lane_dead.c",
+        r"relay_dead_set_has\(set, order\) \|\|", "relay_dead_set_has(set, \"nobody's\") ||",
+        ["test_dead_letters.py::test_a_poisoned_order_is_put_aside_and_comes_back_in_order"]),
 ]
 
 
