@@ -40,7 +40,7 @@ class Postgres:
         connection = psycopg2.connect(self.connect)
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(statement, values)
+                cursor.execute(statement, values or None)
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
