@@ -1,10 +1,13 @@
 /* admin_orders.c - the payment system's word: orders are confirmed and cancelled, one at a time or as a list.
  *
- * A request becomes a job of the background thread, which asks Redis; it owns the job until `done`, the control
- * thread before and after. Names come from the catalogue the job holds. Asking again is harmless, so a list needs
- * no transaction: each of its orders has an outcome of its own. */
+ * A request becomes a job of the background thread, which asks Redis for all that wait together; it owns the job until
+ * `done`, the control thread before and after. Names come from the catalogue the job holds. Asking again is harmless,
+ * so a list needs no transaction: each of its orders has an outcome of its own. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "flashgate/base/log.h"
 
 #include "admin-private.h"
 #include "gateway_metrics.h"
@@ -15,6 +18,7 @@ enum {
     DETAIL_BYTES = 256,
     LATER_S = 1
 };
+static_assert((int)SETTLE_ORDERS_MAX <= (int)BACKGROUND_ORDERS_MAX, "a whole list is one job");
 
 struct settle_job {
     struct background_job job;
@@ -22,7 +26,7 @@ struct settle_job {
     struct fg_catalogue *catalogue; /* held; from the background thread on */
     bool is_list;
     struct settle_item *items; /* allocated, like the settlements: `count` of each */
-    struct fg_settlement *settlements, *asked; /* asked: those of a known bucket, in order */
+    struct fg_settlement *settlements;
     size_t count;
     enum fg_result result; /* not FG_OK: nothing is known of any of them */
     struct fg_error error;
@@ -33,7 +37,6 @@ static void free_job(struct settle_job *job)
     fg_catalogue_release(&job->catalogue);
     free(job->items);
     free(job->settlements);
-    free(job->asked);
     free(job);
 }
 
@@ -48,49 +51,64 @@ static const struct fg_catalogue_sku *find_sku(const struct fg_catalogue *catalo
     return sku != NULL && strcmp(sku->terms.epoch, order->epoch) == 0 ? sku : NULL;
 }
 
-static bool knows_all(const struct settle_job *job)
+static bool knows_all(const struct fg_catalogue *catalogue, const struct settle_job *job)
 {
     const struct fg_catalogue_sale *sale;
     for (size_t i = 0; i < job->count; i++)
-        if (find_sku(job->catalogue, &job->items[i].order, &sale) == NULL)
+        if (find_sku(catalogue, &job->items[i].order, &sale) == NULL)
             return false;
     return true;
 }
 
-/* A sale may be younger than the catalogue that was polled last: none of its orders is called unknown for it. */
-static void take_catalogue(struct settle_job *job, const struct background_view *view)
+static struct settle_job *job_of(struct background_job *job)
 {
-    struct fg_catalogue *newer = NULL;
-    job->catalogue = fg_catalogue_hold(view->catalogue);
-    if (knows_all(job))
-        return;
-    job->result = fg_catalogue_load(view->redis, view->catalogue->generation, &newer, &job->error);
-    if (newer == NULL)
-        return;
-    fg_catalogue_release(&job->catalogue);
-    job->catalogue = newer;
+    return job != NULL ? FG_CONTAINER_OF(job, struct settle_job, job) : NULL;
 }
 
-static void settle_known(struct settle_job *job, const struct background_view *view)
+static struct settle_job *next_of(const struct settle_job *job)
 {
+    return job_of(job->job.next);
+}
+
+/* A sale may be younger than the catalogue that was polled last: none of its orders is called unknown for it. Where
+ * that cannot be found out, only those jobs fail that ask for what is not known. */
+static void take_catalogue(struct settle_job *jobs, const struct background_view *view)
+{
+    struct fg_catalogue *catalogue = fg_catalogue_hold(view->catalogue), *newer = NULL;
+    struct fg_error error = { .result = FG_OK };
+    enum fg_result result = FG_OK;
+    for (struct settle_job *job = jobs; job != NULL && newer == NULL && result == FG_OK;
+         job = next_of(job))
+        if (!knows_all(catalogue, job))
+            result = fg_catalogue_load(view->redis, catalogue->generation, &newer, &error);
+    if (newer != NULL) {
+        fg_catalogue_release(&catalogue);
+        catalogue = newer;
+    }
+    for (struct settle_job *job = jobs; job != NULL; job = next_of(job)) {
+        job->catalogue = fg_catalogue_hold(catalogue);
+        if (result == FG_OK || knows_all(catalogue, job))
+            continue;
+        job->result = result;
+        job->error = error;
+    }
+    fg_catalogue_release(&catalogue);
+}
+
+static void on_run(struct background_job *background_jobs, const struct background_view *view)
+{
+    struct fg_settlement *known[BACKGROUND_ORDERS_MAX];
+    struct settle_job *jobs = job_of(background_jobs);
     const struct fg_catalogue_sale *sale;
+    struct fg_error error; /* each has its result, and that is what is told */
     size_t count = 0;
-    for (size_t i = 0; i < job->count; i++)
-        if (find_sku(job->catalogue, &job->items[i].order, &sale) != NULL)
-            job->asked[count++] = job->settlements[i];
-    if (fg_orders_settle(view->redis, job->asked, count, &job->error) != FG_OK)
-        job->error.text[0] = '\0'; /* each has its result, and that is what is told */
-    for (size_t i = job->count; i-- > 0;)
-        if (find_sku(job->catalogue, &job->items[i].order, &sale) != NULL)
-            job->settlements[i] = job->asked[--count];
-}
-
-static void on_run(struct background_job *background_job, const struct background_view *view)
-{
-    struct settle_job *job = FG_CONTAINER_OF(background_job, struct settle_job, job);
-    take_catalogue(job, view);
-    if (job->result == FG_OK)
-        settle_known(job, view);
+    take_catalogue(jobs, view);
+    for (struct settle_job *job = jobs; job != NULL; job = next_of(job))
+        for (size_t i = 0; i < job->count && job->result == FG_OK; i++)
+            if (find_sku(job->catalogue, &job->items[i].order, &sale) != NULL)
+                known[count++] = &job->settlements[i];
+    if (fg_orders_settle(view->redis, known, count, &error) != FG_OK)
+        fg_log(FG_LOG_WARN, "settling", FG_STRING_FIELD("problem", error.text));
 }
 
 /* --- answering: the control thread -------------------------------------------------------------------- */
@@ -202,13 +220,13 @@ static struct settle_job *new_job(struct fg_http_request *request, struct settle
         fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S, FG_TEXT("out of memory"));
         return NULL;
     }
-    *job = (struct settle_job){ .job = { .run = on_run, .done = on_done },
-                                .request = request,
-                                .items = items,
-                                .count = count,
-                                .settlements = calloc(count, sizeof *job->settlements),
-                                .asked = calloc(count, sizeof *job->asked) };
-    if (job->settlements != NULL && job->asked != NULL)
+    *job =
+        (struct settle_job){ .job = { .run = on_run, .done = on_done, .orders = (unsigned)count },
+                             .request = request,
+                             .items = items,
+                             .count = count,
+                             .settlements = calloc(count, sizeof *job->settlements) };
+    if (job->settlements != NULL)
         return job;
     free_job(job);
     fg_http_refuse(request, FG_PROBLEM_BUSY, LATER_S, FG_TEXT("out of memory"));

@@ -19,7 +19,7 @@
 
 enum {
     TICK_MS = 200,
-    JOBS_MAX = 64,
+    JOBS_MAX = 128,    /* the requests that the admin listeners have at a time */
     ROWS_A_TICK = 500, /* some 2 000 SKUs a second, and no job waits long for them */
     FULL_PPM = 800000
 };
@@ -300,57 +300,99 @@ static void tick(struct background *background)
 
 /* --- jobs ------------------------------------------------------------------------------------------- */
 
-static struct background_job *next_job(struct background *background)
+/* Takes a job out of the queue; the lock is held. */
+static struct background_job *take_job(struct background *background, struct background_job **at)
 {
-    pthread_mutex_lock(&background->lock);
-    struct background_job *job = background->waiting;
-    if (job != NULL) {
-        background->waiting = job->next;
-        if (background->waiting == NULL)
-            background->waiting_last = &background->waiting;
-    }
-    pthread_mutex_unlock(&background->lock);
+    struct background_job *job = *at;
+    *at = job->next;
+    if (*at == NULL)
+        background->waiting_last = at;
+    job->next = NULL;
     return job;
 }
 
-static void job_finished(struct background *background, struct background_job *job)
+/* The first, and where it settles orders the others that do: they wait once for Redis, and not each behind the other.
+ * One that has too many goes first the next time. */
+static struct background_job *next_jobs(struct background *background)
 {
     pthread_mutex_lock(&background->lock);
-    job->next = NULL;
-    *background->finished_last = job;
-    background->finished_last = &job->next;
+    struct background_job **at = &background->waiting;
+    struct background_job *first = *at != NULL ? take_job(background, at) : NULL, *last = first;
+    unsigned orders = first != NULL ? first->orders : 0;
+    while (orders > 0 && *at != NULL) {
+        bool fits = (*at)->run == first->run && orders + (*at)->orders <= BACKGROUND_ORDERS_MAX;
+        if (!fits) {
+            at = &(*at)->next;
+            continue;
+        }
+        orders += (*at)->orders;
+        last = last->next = take_job(background, at);
+    }
+    pthread_mutex_unlock(&background->lock);
+    return first;
+}
+
+static bool has_jobs(struct background *background)
+{
+    pthread_mutex_lock(&background->lock);
+    bool has = background->waiting != NULL;
+    pthread_mutex_unlock(&background->lock);
+    return has;
+}
+
+static void jobs_finished(struct background *background, struct background_job *jobs)
+{
+    pthread_mutex_lock(&background->lock);
+    *background->finished_last = jobs;
+    for (struct background_job *job = jobs; job != NULL; job = job->next)
+        background->finished_last = &job->next;
     pthread_mutex_unlock(&background->lock);
     fg_ring_wake(background->control);
 }
 
-static void run_jobs(struct background *background)
+/* However many come: the tick is not late for more than what one of them takes. */
+static void run_jobs(struct background *background, uint64_t until_ns)
 {
-    struct background_job *job;
+    struct background_job *jobs;
     struct fg_error error;
-    while ((job = next_job(background)) != NULL) {
+    while (fg_clock_steady_ns() < until_ns && (jobs = next_jobs(background)) != NULL) {
         struct background_view view = { background->redis, background->catalogue,
                                         background->gateway };
-        job->run(job, &view);
-        if (!poll_catalogue(background, &error)) /* what it changed is on sale now */
+        bool may_change_catalogue = jobs->orders == 0;
+        jobs->run(jobs, &view);
+        if (may_change_catalogue &&
+            !poll_catalogue(background, &error)) /* what it changed is on sale now */
             set_problem(background, error.text);
-        job_finished(background, job);
+        jobs_finished(background, jobs);
     }
+}
+
+static void wait_for_event(struct background *background, uint64_t until_ns)
+{
+    struct pollfd event = { .fd = background->event_fd, .events = POLLIN };
+    uint64_t now_ns = fg_clock_steady_ns(), ignored;
+    int patience_ms = now_ns < until_ns && !has_jobs(background)
+                          ? (int)((until_ns - now_ns) / FG_MS_IN_NS) + 1
+                          : 0;
+    if (poll(&event, 1, patience_ms) > 0 &&
+        read(background->event_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+        fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
 }
 
 static void *run(void *argument)
 {
     struct background *background = argument;
     pthread_setname_np(pthread_self(), "background");
+    uint64_t next_tick_ns = 0;
     while (!atomic_load(&background->is_stopping)) {
-        struct pollfd event = { .fd = background->event_fd, .events = POLLIN };
-        uint64_t ignored;
-        tick(background);
-        if (poll(&event, 1, TICK_MS) > 0 &&
-            read(background->event_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-            fg_log(FG_LOG_ERROR, "background_event", FG_STRING_FIELD("reason", strerror(errno)));
-        run_jobs(background);
+        if (fg_clock_steady_ns() >= next_tick_ns) {
+            tick(background);
+            next_tick_ns = fg_clock_steady_ns() + TICK_MS * FG_MS_IN_NS;
+        }
+        wait_for_event(background, next_tick_ns);
+        run_jobs(background, next_tick_ns);
     }
-    run_jobs(background); /* those submitted just before the stop: somebody waits for each */
+    run_jobs(background, UINT64_MAX); /* submitted just before the stop: somebody waits for each */
     return NULL;
 }
 

@@ -19,9 +19,16 @@ struct background_view { /* what a job may use, on the background thread */
     struct gateway *gateway;
 };
 
+enum {
+    BACKGROUND_ORDERS_MAX = 1000 /* of jobs that are run together */
+};
+
 struct background_job { /* embedded in the job; owned by whoever submitted it */
-    void (*run)(struct background_job *job, const struct background_view *view);
+    /* A job that settles orders is run with all that wait and do the same: `jobs` is their list by `next`, with at
+     * most BACKGROUND_ORDERS_MAX orders. Any other is alone, and the catalogue is polled after it. */
+    void (*run)(struct background_job *jobs, const struct background_view *view);
     void (*done)(struct background_job *job); /* on the control thread */
+    unsigned orders;                          /* 0: it settles none */
     struct background_job *next;
 };
 

@@ -15,12 +15,14 @@ struct fg_redis {
     char digests[FG_SCRIPT_COUNT][SCRIPT_DIGEST_BYTES + 1]; /* "": not loaded through here yet */
 };
 
-/* The two halves of a command, for several of them in one round trip: every append is followed by its exchange, in
- * order, unless one of them ends the connection (FG_UNKNOWN), which ends the others too. Nothing is sent before the
- * first exchange. The first append connects if need be. */
-enum fg_result redis_append(struct fg_redis *redis, bool is_first, struct fg_error *error, int argc,
-                            const char *const *argv) FG_MUST_CHECK;
-enum fg_result redis_exchange(struct fg_redis *redis, redisReply **reply_r,
-                              struct fg_error *error) FG_MUST_CHECK;
+/* What a command is made of, for who sends several at once: connect, append each, receive as many replies. What is
+ * appended goes out with the first receive. */
+enum fg_result redis_connect(struct fg_redis *redis, struct fg_error *error) FG_MUST_CHECK;
+enum fg_result redis_append(struct fg_redis *redis, struct fg_error *error, int argc,
+                            const char *const *argv, const size_t *lengths) FG_MUST_CHECK;
+/* FG_UNKNOWN: the connection is closed, and there is no reply to what else was sent. */
+enum fg_result redis_receive(struct fg_redis *redis, redisReply **reply_r,
+                             struct fg_error *error) FG_MUST_CHECK;
+void redis_disconnect(struct fg_redis *redis);
 
 #endif

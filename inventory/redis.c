@@ -66,7 +66,7 @@ enum fg_result fg_redis_new(const struct fg_redis_settings *settings, struct fg_
     return FG_OK;
 }
 
-static void disconnect(struct fg_redis *redis)
+void redis_disconnect(struct fg_redis *redis)
 {
     if (redis->context != NULL)
         redisFree(redis->context);
@@ -77,7 +77,7 @@ void fg_redis_free(struct fg_redis **redis)
 {
     if (*redis == NULL)
         return;
-    disconnect(*redis);
+    redis_disconnect(*redis);
     free(*redis);
     *redis = NULL;
 }
@@ -138,12 +138,11 @@ static enum fg_result dial(struct fg_redis *redis, struct fg_error *error)
         return FG_OK;
     fg_error_set(error, FG_UNREACHABLE, "cannot reach Redis at %s: %s", address,
                  redis->context->errstr);
-    disconnect(redis);
+    redis_disconnect(redis);
     return FG_UNREACHABLE;
 }
 
-/* Sends what is appended and waits for one reply. */
-enum fg_result redis_exchange(struct fg_redis *redis, redisReply **reply, struct fg_error *error)
+enum fg_result redis_receive(struct fg_redis *redis, redisReply **reply, struct fg_error *error)
 {
     void *answer = NULL;
     if (redisGetReply(redis->context, &answer) != REDIS_OK || answer == NULL) {
@@ -151,7 +150,7 @@ enum fg_result redis_exchange(struct fg_redis *redis, redisReply **reply, struct
         fg_error_set(error, FG_UNKNOWN, "Redis at %s: %s; whether it was done is unknown",
                      redis->settings->address,
                      is_late ? "no reply in time" : redis->context->errstr);
-        disconnect(redis);
+        redis_disconnect(redis);
         return FG_UNKNOWN;
     }
     *reply = answer;
@@ -172,12 +171,12 @@ static enum fg_result authenticate(struct fg_redis *redis, const char *password,
     redisReply *reply = NULL;
     if (redisAppendCommandArgv(redis->context, has_user ? 3 : 2, argv, NULL) != REDIS_OK)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    enum fg_result result = redis_exchange(redis, &reply, error);
+    enum fg_result result = redis_receive(redis, &reply, error);
     if (reply != NULL)
         freeReplyObject(reply);
     if (result == FG_OK)
         return FG_OK;
-    disconnect(redis);
+    redis_disconnect(redis);
     fg_error_prefix(error, "Redis at %s did not accept `user` and `password_file`",
                     redis->settings->address);
     return FG_UNREACHABLE;
@@ -191,10 +190,10 @@ static void notice_hang_up(struct fg_redis *redis)
         return;
     ssize_t peeked = recv(redis->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (peeked >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-        disconnect(redis); /* hung up, or sent what nobody asked for */
+        redis_disconnect(redis); /* hung up, or sent what nobody asked for */
 }
 
-static enum fg_result connect_if_needed(struct fg_redis *redis, struct fg_error *error)
+enum fg_result redis_connect(struct fg_redis *redis, struct fg_error *error)
 {
     char *password;
     notice_hang_up(redis);
@@ -214,29 +213,26 @@ static enum fg_result connect_if_needed(struct fg_redis *redis, struct fg_error 
 
 /* --- commands ----------------------------------------------------------------------------- */
 
-enum fg_result redis_append(struct fg_redis *redis, bool is_first, struct fg_error *error, int argc,
-                            const char *const *argv)
+enum fg_result redis_append(struct fg_redis *redis, struct fg_error *error, int argc,
+                            const char *const *argv, const size_t *lengths)
 {
-    enum fg_result result = is_first ? connect_if_needed(redis, error) : FG_OK;
     /* hiredis declares argv without const and does not write to it. */
-    if (result == FG_OK && redisAppendCommandArgv(redis->context, argc,
-                                                  (const char **)(uintptr_t)argv, NULL) != REDIS_OK)
-        result = fg_error_set(error, FG_EXHAUSTED, "no memory");
-    return result;
+    if (redisAppendCommandArgv(redis->context, argc, (const char **)(uintptr_t)argv, lengths) ==
+        REDIS_OK)
+        return FG_OK;
+    redis_disconnect(redis); /* with what was appended before: none of it was sent */
+    return fg_error_set(error, FG_EXHAUSTED, "no memory");
 }
 
 enum fg_result fg_redis_command(struct fg_redis *redis, redisReply **reply, struct fg_error *error,
                                 int argc, const char *const *argv, const size_t *lengths)
 {
     *reply = NULL;
-    enum fg_result result = connect_if_needed(redis, error);
+    enum fg_result result = redis_connect(redis, error);
     if (result != FG_OK)
         return result;
-    /* hiredis declares argv without const and does not write to it. */
-    if (redisAppendCommandArgv(redis->context, argc, (const char **)(uintptr_t)argv, lengths) !=
-        REDIS_OK)
-        return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    return redis_exchange(redis, reply, error);
+    result = redis_append(redis, error, argc, argv, lengths);
+    return result == FG_OK ? redis_receive(redis, reply, error) : result;
 }
 
 enum fg_result fg_redis_format(struct fg_redis *redis, redisReply **reply, struct fg_error *error,
@@ -244,7 +240,7 @@ enum fg_result fg_redis_format(struct fg_redis *redis, redisReply **reply, struc
 {
     va_list arguments;
     *reply = NULL;
-    enum fg_result result = connect_if_needed(redis, error);
+    enum fg_result result = redis_connect(redis, error);
     if (result != FG_OK)
         return result;
     va_start(arguments, format);
@@ -252,7 +248,7 @@ enum fg_result fg_redis_format(struct fg_redis *redis, redisReply **reply, struc
     va_end(arguments);
     if (appended != REDIS_OK)
         return fg_error_set(error, FG_EXHAUSTED, "no memory");
-    return redis_exchange(redis, reply, error);
+    return redis_receive(redis, reply, error);
 }
 
 /* --- what the server must be like --------------------------------------------------------- */

@@ -126,8 +126,7 @@ static enum fg_result load(struct fg_redis *redis, enum fg_script script, struct
 
 enum {
     ARGUMENTS_MAX = 4096, /* what a caller may give */
-    COMMAND_WORDS = 3,    /* EVALSHA digest keys */
-    AGAIN_ARGUMENTS = 4   /* of a call that is made several times at once */
+    COMMAND_WORDS = 3     /* EVALSHA digest keys */
 };
 
 /* REFUSED and FROZEN are for the program (FG_REFUSED); what follows is for the person. */
@@ -165,6 +164,11 @@ static int compose(const struct fg_redis *redis, enum fg_script script, uint32_t
     return count;
 }
 
+static bool is_not_loaded(enum fg_result result, const struct fg_error *error)
+{
+    return result == FG_REFUSED && strncmp(error->text, "NOSCRIPT", 8) == 0;
+}
+
 static enum fg_result run(struct fg_redis *redis, enum fg_script script, redisReply **reply,
                           struct fg_error *error, int count, const char *const *words)
 {
@@ -172,7 +176,7 @@ static enum fg_result run(struct fg_redis *redis, enum fg_script script, redisRe
     enum fg_result result = is_fresh ? load(redis, script, error) : FG_OK;
     if (result == FG_OK)
         result = fg_redis_command(redis, reply, error, count, words, NULL);
-    if (result != FG_REFUSED || is_fresh || strncmp(error->text, "NOSCRIPT", 8) != 0)
+    if (is_fresh || !is_not_loaded(result, error))
         return result;
     result = load(redis, script, error);
     return result == FG_OK ? fg_redis_command(redis, reply, error, count, words, NULL) : result;
@@ -198,41 +202,75 @@ enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, ui
     return fg_error_set(error, result, "%s", reason.text);
 }
 
-static enum fg_result append_all(struct fg_redis *redis, unsigned times, int count,
-                                 const char *const *words, struct fg_error *error)
+/* --- several calls at once ------------------------------------------------------------------ */
+
+static enum fg_result append_call(struct fg_redis *redis, enum fg_script script,
+                                  const struct fg_redis_call *call, struct fg_error *error)
 {
-    enum fg_result result = FG_OK;
-    for (unsigned i = 0; i < times && result == FG_OK; i++)
-        result = redis_append(redis, i == 0, error, count, words);
+    char keys[KEYS_MAX][FG_REDIS_KEY_BYTES];
+    assert(call->argc >= 0 && call->argc <= ARGUMENTS_MAX);
+    const char **words = malloc(sizeof(char *) * (size_t)(COMMAND_WORDS + KEYS_MAX + call->argc));
+    if (words == NULL) {
+        redis_disconnect(redis); /* with what was appended before */
+        return fg_error_set(error, FG_EXHAUSTED, "no memory");
+    }
+    int count = compose(redis, script, call->bucket, call->argc, call->argv, keys, words);
+    enum fg_result result = redis_append(redis, error, count, words, NULL);
+    free(words);
     return result;
 }
 
-enum fg_result fg_redis_script_again(struct fg_redis *redis, enum fg_script script, uint32_t bucket,
-                                     unsigned times, redisReply **replies, struct fg_error *error,
-                                     int argc, const char *const *argv)
+/* Whose turn it is: all at first; then those that Redis had no script for. */
+static bool is_due(const struct fg_redis_call *call, bool is_second)
 {
-    const char *words[COMMAND_WORDS + KEYS_MAX + AGAIN_ARGUMENTS];
-    char keys[KEYS_MAX][FG_REDIS_KEY_BYTES];
-    struct fg_error reason = { .result = FG_OK };
-    assert(argc <= AGAIN_ARGUMENTS && redis->digests[script][0] != '\0');
-    for (unsigned i = 0; i < times; i++)
-        replies[i] = NULL;
-    int count = compose(redis, script, bucket, argc, argv, keys, words);
-    enum fg_result result = append_all(redis, times, count, words, &reason);
-    for (unsigned i = 0; i < times; i++) {
-        if (result != FG_OK &&
-            result != FG_REFUSED) /* the connection is gone, and with it the others */
-            break;
-        enum fg_result answered = redis_exchange(redis, &replies[i], &reason);
-        result = answered == FG_OK ? result : answered;
-    }
+    return !is_second || is_not_loaded(call->result, &call->error);
+}
+
+/* Nothing of these was sent. */
+static void leave_calls(struct fg_redis_call *calls, size_t count, bool is_second,
+                        const struct fg_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_due(&calls[i], is_second)) {
+            calls[i].error = *error;
+            calls[i].result = FG_UNREACHABLE;
+        }
+}
+
+/* False: some had no script, and it is worth another try. */
+static bool run_calls(struct fg_redis *redis, enum fg_script script, struct fg_redis_call *calls,
+                      size_t count, bool is_second)
+{
+    struct fg_error error = { .result = FG_OK };
+    bool is_fresh = is_second || redis->digests[script][0] == '\0', has_scripts = true;
+    enum fg_result result = is_fresh ? load(redis, script, &error) : FG_OK;
     if (result == FG_OK)
-        return FG_OK;
-    for (unsigned i = 0; i < times; i++) {
-        if (replies[i] != NULL)
-            freeReplyObject(replies[i]);
-        replies[i] = NULL;
+        result = redis_connect(redis, &error);
+    for (size_t i = 0; i < count && result == FG_OK; i++)
+        if (is_due(&calls[i], is_second))
+            result = append_call(redis, script, &calls[i], &error);
+    if (result != FG_OK) {
+        leave_calls(calls, count, is_second, &error);
+        return true;
     }
-    strip_kind(&reason);
-    return fg_error_set(error, result, "%s", reason.text);
+    for (size_t i = 0; i < count; i++) {
+        struct fg_redis_call *call = &calls[i];
+        if (!is_due(call, is_second))
+            continue;
+        if (result != FG_UNKNOWN) /* else the connection is gone, and its reply with it */
+            result = redis_receive(redis, &call->reply, &error);
+        call->result = result;
+        call->error = error;
+        has_scripts = has_scripts && !is_not_loaded(result, &error);
+    }
+    return has_scripts;
+}
+
+void fg_redis_scripts(struct fg_redis *redis, enum fg_script script, struct fg_redis_call *calls,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        calls[i].reply = NULL;
+    if (!run_calls(redis, script, calls, count, false))
+        (void)run_calls(redis, script, calls, count, true);
 }

@@ -16,4 +16,8 @@ const char *settle_verb_word(enum fg_settle_verb verb);
 void settle_take(struct fg_settlement *settlement, struct fg_text word, struct fg_text user,
                  struct fg_text record);
 
+/* Of an error reply. What Redis refuses before a script runs was not done, as little as if it had not been sent:
+ * FG_UNREACHABLE. Closed books are FG_REFUSED, what nobody expects FG_UNKNOWN. */
+enum fg_result settle_result_of(struct fg_text error);
+
 #endif

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "inventory-private.h"
+
 const char *const fg_settle_words[] = {
 #define SETTLE_WORD(name, word) word,
     FG_SETTLE_OUTCOMES(SETTLE_WORD)
@@ -66,13 +68,30 @@ void settle_take(struct fg_settlement *settlement, struct fg_text word, struct f
     settlement->result = is_good ? FG_OK : FG_REFUSED;
 }
 
+enum fg_result settle_result_of(struct fg_text error)
+{
+    if (fg_text_starts_with(error, FG_TEXT("FROZEN ")))
+        return FG_REFUSED;
+    return inventory_refusal_of(error) == FG_REDIS_REFUSAL_OTHER ? FG_UNKNOWN : FG_UNREACHABLE;
+}
+
 /* --- one call ----------------------------------------------------------------------------- */
 
-struct group { /* orders of one bucket, in the caller's order; their texts ended for Redis's sake */
-    struct fg_settlement *settlements[FG_SETTLE_MAX];
-    size_t count;
-    char entries[FG_SETTLE_MAX][FG_ORDER_ID_BYTES + 1];
-    char users[FG_SETTLE_MAX][FG_USER_BYTES + 1], payments[FG_SETTLE_MAX][FG_PAYMENT_BYTES + 1];
+/* What is asked at once: orders side by side by their buckets, a script call for each run of up to FG_SETTLE_MAX.
+ * Bounded, for no purchase is sold while Redis is at it. */
+enum {
+    ROUND_ORDERS = 4 * FG_SETTLE_MAX,
+    ROUND_CALLS = 64
+};
+
+struct round {
+    struct fg_redis_call calls[ROUND_CALLS];
+    size_t counts[ROUND_CALLS]; /* orders of each */
+    size_t call_count, count, word_count;
+    struct fg_settlement *settlements[ROUND_ORDERS];
+    const char *words[ROUND_CALLS + ROUND_ORDERS * SETTLE_WORDS];
+    char entries[ROUND_ORDERS][FG_ORDER_ID_BYTES + 1]; /* texts ended for Redis's sake */
+    char users[ROUND_ORDERS][FG_USER_BYTES + 1], payments[ROUND_ORDERS][FG_PAYMENT_BYTES + 1];
 };
 
 static const char *ended(char *memory, struct fg_text text)
@@ -82,23 +101,27 @@ static const char *ended(char *memory, struct fg_text text)
     return memory;
 }
 
-static int compose(struct group *group, const char **words)
+static void add_word(struct round *round, const char *word)
 {
-    int count = 0;
-    words[count++] = group->settlements[0]->order.epoch;
-    for (size_t i = 0; i < group->count; i++) {
-        const struct fg_settlement *settlement = group->settlements[i];
-        struct fg_buffer entry = fg_buffer_over(group->entries[i], FG_ORDER_ID_BYTES);
-        assert(settlement->user.length <= FG_USER_BYTES);
-        assert(settlement->payment.length == 0 || fg_payment_is_valid(settlement->payment));
-        fg_ledger_entry_add(&entry, settlement->order.entry);
-        group->entries[i][entry.length] = '\0';
-        words[count++] = settle_verb_word(settlement->verb);
-        words[count++] = group->entries[i];
-        words[count++] = ended(group->users[i], settlement->user);
-        words[count++] = ended(group->payments[i], settlement->payment);
-    }
-    return count;
+    round->words[round->word_count++] = word;
+    round->calls[round->call_count - 1].argc++;
+}
+
+static void add_order(struct round *round, struct fg_settlement *settlement)
+{
+    size_t at = round->count++;
+    struct fg_buffer entry = fg_buffer_over(round->entries[at], FG_ORDER_ID_BYTES);
+    assert(settlement->user.length <= FG_USER_BYTES);
+    assert(settlement->payment.length == 0 || fg_payment_is_valid(settlement->payment));
+    settlement->is_asked = true;
+    round->settlements[at] = settlement;
+    round->counts[round->call_count - 1]++;
+    fg_ledger_entry_add(&entry, settlement->order.entry);
+    round->entries[at][entry.length] = '\0';
+    add_word(round, settle_verb_word(settlement->verb));
+    add_word(round, round->entries[at]);
+    add_word(round, ended(round->users[at], settlement->user));
+    add_word(round, ended(round->payments[at], settlement->payment));
 }
 
 static struct fg_text text_of(const redisReply *reply)
@@ -108,36 +131,49 @@ static struct fg_text text_of(const redisReply *reply)
     return (struct fg_text){ reply->str, (size_t)reply->len };
 }
 
-static void take_reply(const struct group *group, const redisReply *reply)
+static void take_reply(struct fg_settlement **settlements, size_t count, const redisReply *reply)
 {
-    bool has_form =
-        reply->type == REDIS_REPLY_ARRAY && reply->elements == group->count * SETTLE_ANSWERS;
-    for (size_t i = 0; i < group->count; i++) {
+    bool has_form = reply->type == REDIS_REPLY_ARRAY && reply->elements == count * SETTLE_ANSWERS;
+    for (size_t i = 0; i < count; i++) {
         if (!has_form) { /* it ran, and did we know not what */
-            group->settlements[i]->result = FG_UNKNOWN;
+            settlements[i]->result = FG_UNKNOWN;
             continue;
         }
         redisReply *const *answer = reply->element + i * SETTLE_ANSWERS;
-        settle_take(group->settlements[i], text_of(answer[0]), text_of(answer[1]),
-                    text_of(answer[2]));
+        settle_take(settlements[i], text_of(answer[0]), text_of(answer[1]), text_of(answer[2]));
     }
 }
 
-static enum fg_result ask(struct fg_redis *redis, struct group *group, struct fg_error *error)
+static void take_call(struct fg_settlement **settlements, size_t count, struct fg_redis_call *call)
 {
-    const char *words[1 + FG_SETTLE_MAX * SETTLE_WORDS];
-    redisReply *reply;
-    int count = compose(group, words);
-    enum fg_result result = fg_redis_script(
-        redis, FG_SCRIPT_SETTLE, group->settlements[0]->order.bucket, &reply, error, count, words);
-    if (result == FG_OK) {
-        take_reply(group, reply);
-        freeReplyObject(reply);
-        return FG_OK;
+    if (call->result == FG_OK) {
+        take_reply(settlements, count, call->reply);
+        freeReplyObject(call->reply);
+        return;
     }
-    for (size_t i = 0; i < group->count; i++)
-        group->settlements[i]->result = result;
-    return result;
+    enum fg_result result =
+        call->result == FG_REFUSED ? settle_result_of(fg_text_of(call->error.text)) : call->result;
+    for (size_t i = 0; i < count; i++)
+        settlements[i]->result = result;
+}
+
+/* False: Redis does not answer. */
+static bool ask(struct fg_redis *redis, struct round *round, enum fg_result *result_r,
+                struct fg_error *error)
+{
+    struct fg_settlement **settlements = round->settlements;
+    bool answers = true;
+    fg_redis_scripts(redis, FG_SCRIPT_SETTLE, round->calls, round->call_count);
+    for (size_t i = 0; i < round->call_count; i++) {
+        struct fg_redis_call *call = &round->calls[i];
+        take_call(settlements, round->counts[i], call);
+        settlements += round->counts[i];
+        if (answers && (call->result == FG_UNREACHABLE || call->result == FG_UNKNOWN)) {
+            answers = false;
+            *result_r = fg_error_set(error, call->result, "%s", call->error.text);
+        }
+    }
+    return answers;
 }
 
 /* --- all of them -------------------------------------------------------------------------- */
@@ -147,40 +183,57 @@ static bool is_of_one_bucket(const struct fg_order_id *a, const struct fg_order_
     return a->bucket == b->bucket && memcmp(a->epoch, b->epoch, FG_EPOCH_BYTES) == 0;
 }
 
-/* Takes the first that was not asked yet and those of the same bucket behind it. */
-static void gather(struct group *group, struct fg_settlement *settlements, size_t count)
+/* Adds a call: the first that was not asked yet and those of the same bucket behind it. */
+static bool add_call(struct round *round, struct fg_settlement *const *settlements, size_t count)
 {
-    group->count = 0;
-    for (size_t i = 0; i < count && group->count < FG_SETTLE_MAX; i++) {
-        struct fg_settlement *settlement = &settlements[i];
-        if (settlement->is_asked ||
-            (group->count > 0 &&
-             !is_of_one_bucket(&group->settlements[0]->order, &settlement->order)))
+    const struct fg_order_id *first = NULL;
+    size_t *orders = &round->counts[round->call_count];
+    for (size_t i = 0; i < count && round->count < ROUND_ORDERS; i++) {
+        struct fg_settlement *settlement = settlements[i];
+        if (settlement->is_asked || (first != NULL && !is_of_one_bucket(first, &settlement->order)))
             continue;
-        settlement->is_asked = true;
-        group->settlements[group->count++] = settlement;
+        if (first == NULL) {
+            first = &settlement->order;
+            round->calls[round->call_count++] =
+                (struct fg_redis_call){ .bucket = first->bucket,
+                                        .argv = &round->words[round->word_count] };
+            *orders = 0;
+            add_word(round, first->epoch);
+        }
+        add_order(round, settlement);
+        if (*orders == FG_SETTLE_MAX)
+            break;
     }
+    return first != NULL;
 }
 
-static void leave_unasked(struct fg_settlement *settlements, size_t count, enum fg_result result)
+/* False: all were asked. */
+static bool gather(struct round *round, struct fg_settlement *const *settlements, size_t count)
+{
+    round->call_count = round->count = round->word_count = 0;
+    while (round->call_count < ROUND_CALLS && add_call(round, settlements, count))
+        ;
+    return round->count > 0;
+}
+
+static void leave_unasked(struct fg_settlement *const *settlements, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!settlements[i].is_asked)
-            settlements[i].result = result;
+        if (!settlements[i]->is_asked)
+            settlements[i]->result = FG_UNREACHABLE;
 }
 
-enum fg_result fg_orders_settle(struct fg_redis *redis, struct fg_settlement *settlements,
+enum fg_result fg_orders_settle(struct fg_redis *redis, struct fg_settlement *const *settlements,
                                 size_t count, struct fg_error *error)
 {
-    struct group group;
+    struct round round;
     for (size_t i = 0; i < count; i++)
-        settlements[i].is_asked = false;
-    for (gather(&group, settlements, count); group.count > 0; gather(&group, settlements, count)) {
-        enum fg_result result = ask(redis, &group, error);
-        if (result == FG_OK || result == FG_REFUSED) /* that bucket's books only */
+        settlements[i]->is_asked = false;
+    while (gather(&round, settlements, count)) {
+        enum fg_result result;
+        if (ask(redis, &round, &result, error))
             continue;
-        /* Redis does not answer: the others would wait as long, each for its own time-out. */
-        leave_unasked(settlements, count, result == FG_UNKNOWN ? FG_UNREACHABLE : result);
+        leave_unasked(settlements, count); /* they would wait as long, each for its own time-out */
         return result == FG_UNKNOWN ? FG_OK : result;
     }
     return FG_OK;

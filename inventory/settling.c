@@ -80,15 +80,14 @@ static void on_timed_out(struct fg_link_call *call)
 
 /* --- the reply -------------------------------------------------------------------------------------- */
 
-/* What Redis refuses before a script runs was not done, as little as if it had not been sent. */
 static enum fg_result result_of(struct fg_inventory *inventory, struct fg_text error)
 {
-    if (fg_text_starts_with(error, FG_TEXT("FROZEN ")))
-        return FG_REFUSED;
-    enum fg_redis_refusal refusal = inventory_refusal_of(error);
-    fg_counter_add(&inventory->counts.refusals[refusal], 1);
-    fg_log(FG_LOG_ERROR, "settling_refused_by_redis", FG_TEXT_FIELD("error", error));
-    return refusal == FG_REDIS_REFUSAL_OTHER ? FG_UNKNOWN : FG_UNREACHABLE;
+    enum fg_result result = settle_result_of(error);
+    if (result != FG_REFUSED) {
+        fg_counter_add(&inventory->counts.refusals[inventory_refusal_of(error)], 1);
+        fg_log(FG_LOG_ERROR, "settling_refused_by_redis", FG_TEXT_FIELD("error", error));
+    }
+    return result;
 }
 
 static void take_reply(struct fg_inventory *inventory, struct fg_order_settling *settling,

@@ -54,17 +54,20 @@ static enum fg_result step_again(struct fg_redis *redis, const struct fg_catalog
                                  const char *const *argv, struct fg_sweep *sweep,
                                  struct fg_error *error)
 {
-    redisReply *replies[STEPS_AGAIN];
-    bool is_good = true;
-    enum fg_result result = fg_redis_script_again(redis, FG_SCRIPT_EXPIRE, sku->terms.bucket,
-                                                  STEPS_AGAIN, replies, error, ARGUMENTS, argv);
-    if (result != FG_OK)
-        return result;
+    struct fg_redis_call calls[STEPS_AGAIN];
+    enum fg_result result = FG_OK;
+    for (size_t i = 0; i < STEPS_AGAIN; i++)
+        calls[i] = (struct fg_redis_call){ sku->terms.bucket, ARGUMENTS, argv };
+    fg_redis_scripts(redis, FG_SCRIPT_EXPIRE, calls, STEPS_AGAIN);
     for (size_t i = 0; i < STEPS_AGAIN; i++) {
-        is_good = is_good && add(replies[i], sweep);
-        freeReplyObject(replies[i]);
+        if (calls[i].result != FG_OK)
+            result = fg_error_set(error, calls[i].result, "%s", calls[i].error.text);
+        else if (!add(calls[i].reply, sweep))
+            result = unreadable(sku, error);
+        if (calls[i].reply != NULL)
+            freeReplyObject(calls[i].reply);
     }
-    return is_good ? FG_OK : unreadable(sku, error);
+    return result;
 }
 
 enum fg_result fg_bucket_sweep(struct fg_redis *redis, const struct fg_catalogue_sku *sku,

@@ -251,6 +251,36 @@ def test_a_list_of_orders(stage, gateway):
     assert gateway.audit()["balanced"]
 
 
+@pytest.mark.sanitize
+def test_payments_that_wait_for_redis_go_together(stage):
+    """Not one behind the other: a call settles what has come while the last was out. Each gets its own answer."""
+    server = stage.redis()
+    gateway = stage.gateway(server, redis={"timeout": "20s"}, breakers=[])
+    books = stage.sale({"8801": 99, "8802": 99}, hold="1h")
+    paid = [held(stage, f"ann{i}", ("8801", "8802")[i % 2]) for i in range(48)]
+    assert settle(gateway, "cancel", paid[0]).status == settle(gateway, "confirm", paid[1]).status == 200
+    calls = server.client().info("commandstats")["cmdstat_evalsha"]["calls"]
+
+    def resume_later():
+        time.sleep(1)
+        server.resume()
+    server.suspend()
+    answers = all_at_once(*[lambda i=i, order=order: settle(gateway, "confirm", order, b'{"payment": "of-%d"}' % i)
+                            for i, order in enumerate(paid)],
+                          lambda: settle_all(gateway, "cancel", [paid[0], NOBODYS]),
+                          lambda: settle(gateway, "confirm", NOBODYS), resume_later)
+    assert server.client().info("commandstats")["cmdstat_evalsha"]["calls"] - calls < len(paid) / 2
+    one, two, *rest = answers[:len(paid)]
+    assert (one.status, one.json["order_status"], two.json["outcome"]) == (409, "cancelled", "already")
+    assert [(a.status, a.json["order"], a.json["outcome"]) for a in rest] == [(200, order, "done") for order in paid[2:]]
+    assert [row["outcome"] for row in answers[len(paid)].json["results"]] == ["already", "not_found"]
+    assert answers[len(paid) + 1].status == 404
+    by_order = {fields["order"]: fields.get("payment") for sku in ("8801", "8802")
+                for _, fields in books.stock(sku).ledger if fields["event"] == "confirmed"}
+    assert by_order == {paid[1]: None, **{order: f"of-{i}" for i, order in enumerate(paid) if i > 1}}
+    assert gateway.audit()["balanced"]
+
+
 # --- Redis does not answer --------------------------------------------------------------------------------
 
 
@@ -281,6 +311,26 @@ def test_a_lost_answer_is_unknown_and_the_next_is_final(stage):
     names = events(books)
     assert (names.count("confirmed"), names.count("cancelled")) == (1, 2)  # none of them twice
     assert gateway.metric("flashgate_settlements_total") >= 6
+
+
+def test_redis_lost_under_many_payments(stage):
+    """Killed while they come: whatever each was told, asking again is final and happens once."""
+    server = stage.redis()
+    gateway = stage.gateway(server, redis={"timeout": "500ms"}, breakers=[])
+    books = stage.sale({"8801": 99}, hold="1h")
+    paid = [held(stage, f"ann{i}") for i in range(60)]
+
+    def kill():
+        time.sleep(0.01)
+        server.kill()
+    answers = all_at_once(*[lambda order=order: settle(gateway, "confirm", order) for order in paid], kill)[:-1]
+    assert {(a.status, a.code) for a in answers} <= {(200, ""), (503, "outcome_unknown"), (503, "busy")}, answers
+    server.start()
+    done = [order for order, answer in zip(paid, answers) if answer.status == 200]
+    again = [until(lambda: (lambda answer: answer if answer.status == 200 else None)(settle(gateway, "confirm", order)),
+                   "Redis is asked again") for order in paid]
+    assert all(a.json["outcome"] == "already" for order, a in zip(paid, again) if order in done)
+    assert counters(books) == (39, 0, 60) and events(books).count("confirmed") == 60
 
 
 # --- tokens -----------------------------------------------------------------------------------------------

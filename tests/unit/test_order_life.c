@@ -10,7 +10,8 @@
 #define CREATED "sale demo created\nstock of SKU tea: 200\nstock of SKU yak: 5\n"
 
 enum {
-    LEDGER_MOST = 512
+    LEDGER_MOST = 512,
+    SETTLED_MOST = 512
 };
 
 static struct {
@@ -69,11 +70,21 @@ static struct fg_order_id order_at(const struct fg_catalogue_sku *sku, size_t at
     return id;
 }
 
+/* All of an array, which it bounds. */
+static enum fg_result settle_all(struct fg_redis *redis, struct fg_settlement *all, size_t count)
+{
+    struct fg_settlement *each[SETTLED_MOST];
+    assert_true(count <= SETTLED_MOST);
+    for (size_t i = 0; i < count; i++)
+        each[i] = &all[i];
+    return fg_orders_settle(redis, each, count, &fixture.error);
+}
+
 static struct fg_settlement settle_one(enum fg_settle_verb verb, struct fg_order_id id,
                                        const char *user)
 {
     struct fg_settlement one = { .verb = verb, .order = id, .user = fg_text_of(user) };
-    GOOD(fg_orders_settle(fixture.redis, &one, 1, &fixture.error));
+    GOOD(settle_all(fixture.redis, &one, 1));
     return one;
 }
 
@@ -167,7 +178,7 @@ static void orders_of_any_buckets_are_settled_together(void **state)
                                                         .order = annas,
                                                         .user = FG_TEXT("ann") };
     all[TEAS + 1] = (struct fg_settlement){ .verb = FG_SETTLE_CONFIRM, .order = stale };
-    GOOD(fg_orders_settle(fixture.redis, all, COUNT, &fixture.error));
+    GOOD(settle_all(fixture.redis, all, COUNT));
     for (int i = 0; i < COUNT; i++) {
         enum fg_settle_outcome wanted = i == 64         ? FG_SETTLE_FOREIGN
                                         : i == TEAS + 2 ? FG_SETTLE_ALREADY
@@ -186,7 +197,63 @@ static void orders_of_any_buckets_are_settled_together(void **state)
     audit_finds(stage.yak, "");
 }
 
-static void no_answer_is_unknown_and_the_others_are_not_asked(void **state)
+/* More buckets and more orders than are asked at once; and Redis has forgotten the script. */
+static void many_orders_of_many_buckets_are_settled_in_rounds(void **state)
+{
+    enum {
+        SKUS = 70,
+        TEAS = 300,
+        COUNT = SKUS + TEAS
+    };
+    static struct fg_settlement all[COUNT];
+    static char yaml[SKUS * 40 + 128];
+    char name[16];
+    (void)state;
+    int length = snprintf(yaml, sizeof yaml, "sale: demo\nhold: 15m\nskus:\n");
+    for (int i = 0; i < SKUS; i++)
+        length += snprintf(yaml + length, sizeof yaml - (size_t)length,
+                           "  - { sku: s%d, stock: %d }\n", i, TEAS + 1);
+    GOOD(apply(yaml));
+    stage.catalogue = load();
+    for (int i = 0; i < TEAS; i++) {
+        snprintf(name, sizeof name, "user-%d", i);
+        buy(find(stage.catalogue, "s7"), name, 1);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "s%d", i < SKUS ? i : 7);
+        const struct fg_catalogue_sku *sku = find(stage.catalogue, name);
+        if (i < SKUS)
+            buy(sku, "ann", 1);
+        size_t at = i >= SKUS ? (size_t)(i - SKUS) + 1 : i == 7 ? TEAS + 1 : 1;
+        all[i] = (struct fg_settlement){ .verb = FG_SETTLE_CONFIRM, .order = order_at(sku, at) };
+    }
+    GOOD(settle_all(fixture.redis, all, 1));
+    redis("SCRIPT FLUSH");
+    GOOD(settle_all(fixture.redis, all, COUNT));
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(all[i].result, FG_OK);
+        assert_int_equal(all[i].outcome, i == 0 ? FG_SETTLE_ALREADY : FG_SETTLE_DONE);
+    }
+    counters_are(find(stage.catalogue, "s7"), TEAS + 1, 0, 0, TEAS + 1);
+    counters_are(find(stage.catalogue, "s69"), TEAS + 1, TEAS, 0, 1);
+}
+
+/* It says so before the script writes: nothing is done, and no books are closed. */
+static void what_redis_refuses_to_run_was_not_done(void **state)
+{
+    (void)state;
+    open_sale(HELD_SALE("15m", "refuse"));
+    buy(stage.tea, "ann", 1);
+    struct fg_order_id annas = order_at(stage.tea, 1);
+    redis("CONFIG SET maxmemory 1");
+    struct fg_settlement refused = settle_one(FG_SETTLE_CONFIRM, annas, "");
+    redis("CONFIG SET maxmemory 0");
+    assert_int_equal(refused.result, FG_UNREACHABLE);
+    counters_are(stage.tea, 200, 199, 1, 0);
+    assert_int_equal(settle_one(FG_SETTLE_CONFIRM, annas, "").outcome, FG_SETTLE_DONE);
+}
+
+static void without_an_answer_what_was_sent_is_unknown(void **state)
 {
     struct fg_redis_settings settings = fixture.settings;
     struct fg_redis *hasty;
@@ -200,19 +267,19 @@ static void no_answer_is_unknown_and_the_others_are_not_asked(void **state)
         { .verb = FG_SETTLE_CONFIRM, .order = order_at(stage.yak, 1) },
     };
     GOOD(fg_redis_new(&settings, &hasty, &fixture.error));
-    GOOD(fg_orders_settle(hasty, both, 1, &fixture.error)); /* so that the script is known */
+    GOOD(settle_all(hasty, both, 1)); /* so that the script is known */
     kill(fixture.pid, SIGSTOP);
-    enum fg_result result = fg_orders_settle(hasty, both, 2, &fixture.error);
+    enum fg_result result = settle_all(hasty, both, 2);
     kill(fixture.pid, SIGCONT);
     fg_redis_free(&hasty);
     assert_int_equal(result, FG_OK);
     assert_int_equal(both[0].result, FG_UNKNOWN);
-    assert_int_equal(both[1].result, FG_UNREACHABLE);
+    assert_int_equal(both[1].result, FG_UNKNOWN);
 
     static char nowhere[] = "unix:/nonexistent/redis.sock";
     settings.address = nowhere;
     GOOD(fg_redis_new(&settings, &hasty, &fixture.error));
-    assert_int_equal(fg_orders_settle(hasty, both, 2, &fixture.error), FG_UNREACHABLE);
+    assert_int_equal(settle_all(hasty, both, 2), FG_UNREACHABLE);
     assert_int_equal(both[0].result, FG_UNREACHABLE);
     assert_int_equal(both[1].result, FG_UNREACHABLE);
     fg_redis_free(&hasty);
@@ -382,7 +449,9 @@ int main(void)
         WITH_A_SALE(a_sale_holds_and_its_rule_for_late_payments_may_change),
         WITH_A_SALE(an_entry_without_late_payment_is_read_and_stays_as_it_is),
         WITH_A_SALE(orders_of_any_buckets_are_settled_together),
-        WITH_A_SALE(no_answer_is_unknown_and_the_others_are_not_asked),
+        WITH_A_SALE(many_orders_of_many_buckets_are_settled_in_rounds),
+        WITH_A_SALE(what_redis_refuses_to_run_was_not_done),
+        WITH_A_SALE(without_an_answer_what_was_sent_is_unknown),
         WITH_A_SALE(a_hold_that_has_not_run_out_is_told),
         WITH_A_SALE(a_hold_runs_out_and_is_paid_for_too_late),
         WITH_A_SALE(the_audit_takes_what_it_does_not_know_for_damage),

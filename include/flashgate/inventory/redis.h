@@ -83,12 +83,19 @@ enum fg_result fg_redis_script(struct fg_redis *redis, enum fg_script script, ui
                                redisReply **reply_r, struct fg_error *error, int argc,
                                const char *const *argv) FG_MUST_CHECK;
 
-/* The same call `times` over, in one round trip, which under `appendfsync always` is one wait for the disk. The
- * script must have run on this connection's object before: asserted. FG_OK: `replies` has all of them, the
- * caller's; else none, and what was done is as unknown as with one call. */
-enum fg_result fg_redis_script_again(struct fg_redis *redis, enum fg_script script, uint32_t bucket,
-                                     unsigned times, redisReply **replies, struct fg_error *error,
-                                     int argc, const char *const *argv) FG_MUST_CHECK;
+struct fg_redis_call { /* a script on one bucket */
+    uint32_t bucket;
+    int argc;
+    const char *const *argv; /* terminated, the caller's until the return */
+    enum fg_result result;
+    redisReply *reply;     /* FG_OK: the caller's to free; else NULL */
+    struct fg_error error; /* FG_REFUSED: Redis's words, the kind (REFUSED, FROZEN) among them */
+};
+/* Runs a script on several buckets, in order, with one wait for all of them; where Redis syncs its file at every write,
+ * it does so once. FG_UNREACHABLE: nothing of the call was done. When the connection is lost all that have no
+ * reply yet are FG_UNKNOWN. */
+void fg_redis_scripts(struct fg_redis *redis, enum fg_script script, struct fg_redis_call *calls,
+                      size_t count);
 
 /* Refuses, by the setting's name and the value it needs, a server that could lose or forget orders:
  * appendonly, appendfsync, maxmemory-policy. */

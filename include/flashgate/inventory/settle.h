@@ -70,10 +70,10 @@ struct fg_settlement {
 
 bool fg_payment_is_valid(struct fg_text payment); /* 1-64 visible ASCII */
 
-/* Settles `count` orders of any buckets: grouped by bucket, up to FG_SETTLE_MAX in a script call; each gets its own
- * result. FG_OK unless Redis could not be asked; it is not asked again then, and those that were left have that result
- * too. After a call without an answer (its orders: FG_UNKNOWN) those that were left are FG_UNREACHABLE. */
-enum fg_result fg_orders_settle(struct fg_redis *redis, struct fg_settlement *settlements,
+/* Settles `count` orders of any buckets: grouped by bucket, up to FG_SETTLE_MAX in a script call, several calls with
+ * one wait; each gets its own result. FG_OK unless Redis could not be asked. Where it does not answer, what was sent is
+ * FG_UNKNOWN, and the rest, which is not asked then, FG_UNREACHABLE. */
+enum fg_result fg_orders_settle(struct fg_redis *redis, struct fg_settlement *const *settlements,
                                 size_t count, struct fg_error *error) FG_MUST_CHECK;
 
 /* The same for one order on a worker's link. Embedded in the caller's request, like a search. */
