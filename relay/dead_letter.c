@@ -11,7 +11,9 @@
 
 enum {
     FIELDS_MOST = 32, /* looked at in one letter, names and values */
-    FIRST_LETTERS = 16
+    FIRST_LETTERS = 16,
+    LETTERS_ROOM =
+        2 * RELAY_LETTERS_MAX /* while they are loaded: half of them are cut off at a time */
 };
 
 #define VERSION "1"
@@ -136,15 +138,33 @@ struct load {
     bool is_out_of_memory;
 };
 
+static int compare(const void *one_at, const void *other_at)
+{
+    const struct relay_letter *one = one_at, *other = other_at;
+    int order = fg_ledger_entry_compare(one->position, other->position);
+    return order != 0 ? order : strcmp(one->sink, other->sink);
+}
+
+/* The first by the ledger's order stay, not by the stream's: a letter that was tried again stands at its end, and what
+ * comes later of its order must not be tried without it. */
+static void cut(struct relay_letters *letters)
+{
+    if (letters->count > 0)
+        qsort(letters->items, letters->count, sizeof *letters->items, compare);
+    if (letters->count <= RELAY_LETTERS_MAX)
+        return;
+    letters->count = RELAY_LETTERS_MAX;
+    letters->is_cut = true;
+}
+
 static bool keep(void *context, const struct relay_letter *letter)
 {
     struct load *load = context;
     struct relay_letters *letters = load->letters;
     if (load->sink != NULL && strcmp(letter->sink, load->sink) != 0)
         return true;
-    letters->is_cut = letters->count == RELAY_LETTERS_MAX;
-    if (letters->is_cut)
-        return false;
+    if (letters->count == LETTERS_ROOM)
+        cut(letters);
     if (letters->count == load->room) {
         load->room = load->room == 0 ? FIRST_LETTERS : load->room * 2;
         void *grown = realloc(letters->items, load->room * sizeof *letters->items);
@@ -155,13 +175,6 @@ static bool keep(void *context, const struct relay_letter *letter)
     }
     letters->items[letters->count++] = *letter;
     return true;
-}
-
-static int compare(const void *one_at, const void *other_at)
-{
-    const struct relay_letter *one = one_at, *other = other_at;
-    int order = fg_ledger_entry_compare(one->position, other->position);
-    return order != 0 ? order : strcmp(one->sink, other->sink);
 }
 
 enum fg_result relay_letters_load(struct relay_consumer *consumer,
@@ -175,8 +188,8 @@ enum fg_result relay_letters_load(struct relay_consumer *consumer,
         result = fg_error_set(error, FG_EXHAUSTED, "no memory for the dead letters");
     if (result != FG_OK)
         relay_letters_free(letters_r);
-    else if (letters_r->count > 0)
-        qsort(letters_r->items, letters_r->count, sizeof *letters_r->items, compare);
+    else
+        cut(letters_r);
     return result;
 }
 

@@ -136,6 +136,26 @@ def test_what_nobody_understands_is_followed_and_can_be_dropped(shop, relay):
     wait_until("none is left", lambda: counted(relay) == 0)
 
 
+def test_orders_stay_in_order_among_more_letters_than_are_taken_at_once(shop, relay):
+    """A letter that was dead again stands at the stream's end, behind what came later of its order and all others."""
+    Database(relay).refuse("eve")
+    eve, = shop.buy(1, "eve")
+    wait_until("it was put aside", lambda: letters(shop))
+    settle(shop, "confirmed", eve, "eve")
+    wait_until("what follows was put aside too", lambda: len(letters(shop)) == 2 and shop.is_acknowledged())
+    letter, pipe = letters(shop)[0], shop.redis.pipeline()
+    for number in range(9000):
+        event = f"{eve.rsplit('-', 2)[0]}-9999999999999-{number}"
+        pipe.xadd("fg:{1}:dead", {**letter, "entry": f"9999999999999-{number}", "event_id": event, "order": event})
+    pipe.execute()
+    assert retry(relay, order=eve)["dead_again"] == 1
+    assert letters(shop)[-1]["event_id"] == eve
+    Database(relay).mend("eve")
+    assert retry(relay, order=eve)["delivered"] == 2
+    shop.redis.delete("fg:{1}:dead")
+    assert_every_order_exactly_once(shop, relay)
+
+
 def test_what_was_dropped_is_not_missed_by_an_audit_and_can_be_had_back(shop, relay):
     Database(relay).refuse("eve")
     eve, = shop.buy(1, "eve")

@@ -666,6 +666,12 @@ def test_an_archived_bucket_is_taken_out_of_redis(bucket):
         retire(bucket, last, "11111111")
     assert len(bucket.redis.keys("fg:{7}:*")) == 5
     bucket.redis.delete(DEAD)
+    for _ in range(250):  # a person gave them up: they stay, and wait for nobody
+        bucket.redis.xadd(DEAD, {"version": 1, "dropped": "a test"})
+    waiting = bucket.redis.xadd(DEAD, {"version": 1})
+    with pytest.raises(redis.ResponseError, match="REFUSED 1 dead letters"):
+        retire(bucket, last)
+    bucket.redis.xdel(DEAD, waiting)
     assert retire(bucket, last) == "retired"
     assert bucket.redis.keys() == ["fg:{70}:stock"]
     assert retire(bucket, last) == "gone"
