@@ -77,6 +77,8 @@ static void on_settled(struct fg_order_settling *settling)
     struct give_back_context *context =
         FG_CONTAINER_OF(settling, struct give_back_context, settling);
     const struct fg_settlement *settlement = &settling->settlement;
+    struct fg_catalogue *catalogue =
+        context->catalogue; /* the context may be gone with the answer */
     gateway_count_settlement(worker_metrics(worker_of(context->request)), settlement);
     if (settlement_is_good(settlement))
         answer_order(context);
@@ -87,7 +89,7 @@ static void on_settled(struct fg_order_settling *settling)
         ask_history(context);
     else
         orders_refuse_strange(context->request);
-    fg_catalogue_release(&context->catalogue);
+    fg_catalogue_release(&catalogue);
 }
 
 void give_back_handle(struct fg_http_request *request, const struct fg_route_match *match)

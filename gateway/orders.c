@@ -38,11 +38,21 @@ size_t orders_context_bytes(void)
     return sizeof(struct orders_context);
 }
 
-static void let_go(struct orders_context *context)
+/* What is let go of after the answer: where nobody is there any more, the context is gone with it. */
+struct holdings {
+    struct fg_catalogue *catalogue;
+    char *list;
+};
+
+static struct holdings holdings_of(const struct orders_context *context)
 {
-    fg_catalogue_release(&context->catalogue);
-    free(context->list.at);
-    context->list = (struct fg_buffer){ 0 };
+    return (struct holdings){ context->catalogue, context->list.at };
+}
+
+static void let_go(struct holdings *holdings)
+{
+    fg_catalogue_release(&holdings->catalogue);
+    free(holdings->list);
 }
 
 static void refuse_search(struct orders_context *context, enum fg_result result)
@@ -106,6 +116,7 @@ static void ask_history(struct orders_context *context)
 static void on_one_found(struct fg_order_search *search)
 {
     struct orders_context *context = FG_CONTAINER_OF(search, struct orders_context, search);
+    struct holdings holdings = holdings_of(context);
     const struct fg_record *record = NULL;
     for (unsigned i = 0; i < search->count; i++)
         if (fg_ledger_entry_compare(search->records[i].entry, context->wanted.entry) == 0)
@@ -118,7 +129,7 @@ static void on_one_found(struct fg_order_search *search)
         ask_history(context);
     else
         orders_refuse_strange(context->request);
-    let_go(context);
+    let_go(&holdings);
 }
 
 static void start_context(struct orders_context *context, struct fg_http_request *request)
@@ -233,9 +244,10 @@ static void add_orders(struct orders_context *context)
 static void on_some_found(struct fg_order_search *search)
 {
     struct orders_context *context = FG_CONTAINER_OF(search, struct orders_context, search);
+    struct holdings holdings = holdings_of(context);
     if (search->result != FG_OK) {
         refuse_search(context, search->result);
-        let_go(context);
+        let_go(&holdings);
         return;
     }
     add_orders(context);
@@ -247,8 +259,9 @@ static void search_next(struct orders_context *context)
     struct worker *worker = worker_of(context->request);
     if (context->next_sku == context->sale->sku_count) {
         fg_buffer_add_text(&context->list, FG_TEXT("]}"));
+        struct holdings holdings = holdings_of(context);
         orders_answer(context->request, fg_buffer_text(&context->list));
-        let_go(context);
+        let_go(&holdings);
         return;
     }
     const struct fg_bucket_terms *terms = &context->sale->skus[context->next_sku++].terms;

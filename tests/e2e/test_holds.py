@@ -313,6 +313,30 @@ def test_a_lost_answer_is_unknown_and_the_next_is_final(stage):
     assert gateway.metric("flashgate_settlements_total") >= 6
 
 
+@pytest.mark.sanitize
+def test_who_hangs_up_while_redis_is_asked(stage):
+    """Nobody is told, and what was asked for is done."""
+    server = stage.redis()
+    gateway = stage.gateway(server, redis={"timeout": "10s"}, breakers=[])
+    books = stage.sale({"8801": 9}, hold="1h")
+    order = held(stage, "ann")
+    asked = [("DELETE", f"/v1/orders/{order}"), ("GET", f"/v1/orders/{order}"), ("GET", "/v1/sales/demo/orders")]
+    before, lines = gateway.metric("flashgate_connections"), [gateway.line() for _ in asked]
+    server.suspend()
+    try:
+        for line, (method, path) in zip(lines, asked):
+            line.send(f"{method} {path} HTTP/1.1\r\nHost: x\r\nX-User-Id: ann\r\n\r\n".encode())
+        until(lambda: gateway.metric("flashgate_requests_in_progress") >= len(asked), "they are being answered")
+        for line in lines:
+            line.reset()
+        until(lambda: gateway.metric("flashgate_connections") <= before, "they are gone")
+    finally:
+        server.resume()
+    until(lambda: counters(books) == (9, 0, 0), "it was given back")
+    until(lambda: gateway.metric("flashgate_requests_in_progress") == 0, "nothing is left of them")
+    assert give_back(gateway, "ann", order).json["status"] == "cancelled"
+
+
 def test_redis_lost_under_many_payments(stage):
     """Killed while they come: whatever each was told, asking again is final and happens once."""
     server = stage.redis()
