@@ -26,8 +26,11 @@ function(fg_program name)
     target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE ${arg_LINKS} ${arg_USES} fg_options Threads::Threads)
     # A sanitizer brings its own allocator and would not see through another one.
+    # Linked whatever the linker thinks: with link-time optimisation it sees no call of malloc in time and leaves
+    # a library out that nobody else needs.
     if(FG_SANITIZE STREQUAL "")
         target_link_libraries(${name} PRIVATE jemalloc)
+        target_link_options(${name} PRIVATE -Wl,--no-as-needed)
     endif()
     fg_whole(${name})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")

@@ -16,6 +16,15 @@ from flashgate.servers import Gateway
 # --- drains -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(PRESET in ("asan", "tsan"), reason="a sanitizer brings its own allocator")
+def test_its_allocator_is_jemalloc(stage):
+    """Link-time optimisation once left it out without a word."""
+    gateway = stage.gateway()
+    for program in (gateway, stage.relay(gateway)):
+        with open(f"/proc/{program.pid}/maps") as maps:
+            assert "jemalloc" in maps.read(), program.name
+
+
 @pytest.mark.sanitize
 def test_a_drain_finishes_the_purchases_in_flight(stage, shopper):
     """SIGTERM while Redis is slow to answer: who has pressed buy gets the order, and then it ends."""

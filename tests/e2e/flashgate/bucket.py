@@ -7,10 +7,11 @@ import shutil
 import struct
 import subprocess
 import tempfile
-import time
 
 import pytest
 import redis
+
+from .programs import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SCRIPTS = pathlib.Path(os.environ.get("FLASHGATE_SCRIPTS", ROOT / "inventory" / "scripts"))
@@ -99,6 +100,13 @@ class Bucket:
         return seconds * 1000 + micros // 1000
 
 
+def answers(client):
+    try:
+        return client.ping()
+    except redis.RedisError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def client():
     folder = tempfile.mkdtemp(prefix="fg-scripts-")
@@ -106,11 +114,9 @@ def client():
     server = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "", "--appendonly", "no"],
         stdout=subprocess.DEVNULL)
-    for _ in range(500):
-        if os.path.exists(path):
-            break
-        time.sleep(0.01)
-    yield redis.Redis(unix_socket_path=path, decode_responses=True)
+    client = redis.Redis(unix_socket_path=path, decode_responses=True)
+    until(lambda: answers(client), "redis-server answers")  # the socket is there before anybody listens on it
+    yield client
     server.terminate()
     server.wait()
     shutil.rmtree(folder)
