@@ -25,6 +25,8 @@ struct work {
     struct relay_dead_set chosen; /* orders of which a letter is named */
     struct relay_dead_set stuck;  /* orders of which one is dead again */
     uint64_t until_ns;
+    bool *
+        has_begun; /* the job has taken a letter: it takes one even where finding it took all the time */
 };
 
 /* How a letter's turn ended; all but the first end the job. */
@@ -154,10 +156,11 @@ static enum turn drop_letter(struct work *work, const struct relay_letter *lette
 static enum turn take_letter(struct work *work, const struct relay_letter *letter)
 {
     struct fg_error refusal;
-    if (fg_clock_steady_ns() >= work->until_ns) {
+    if (*work->has_begun && fg_clock_steady_ns() >= work->until_ns) {
         relay_dead_job_count(work->job, RELAY_DEAD_LEFT);
         return GOES_ON; /* the others are counted too */
     }
+    *work->has_begun = true;
     if (!letter->is_known) {
         relay_letter_refuse(letter, &refusal);
         relay_dead_job_refuse(work->job, "%s", refusal.text);
@@ -191,9 +194,9 @@ static enum turn take_letters(struct work *work)
 }
 
 static enum turn work_on_bucket(struct relay_lane *lane, struct relay_dead_job *job,
-                                uint64_t until_ns)
+                                uint64_t until_ns, bool *has_begun)
 {
-    struct work work = { .lane = lane, .job = job, .until_ns = until_ns };
+    struct work work = { .lane = lane, .job = job, .until_ns = until_ns, .has_begun = has_begun };
     const struct relay_bucket *bucket = bucket_of(&work);
     enum turn turn =
         after_redis(&work, relay_letters_load(lane->consumer, bucket, lane->settings.sink->id,
@@ -234,11 +237,12 @@ enum relay_lane_work relay_lane_do_job(struct relay_lane *lane, struct relay_dea
     uint64_t until_ns = fg_clock_steady_ns() + lane->settings.options->lease_ns / LEASE_PARTS;
     size_t before = lane->schedule.current;
     enum turn turn = GOES_ON;
+    bool has_begun = false;
     for (size_t index = 0; turn == GOES_ON && index < lane->bucket_count; index++) {
         if (!relay_dead_concerns(job->question, lane->buckets[index].origin.bucket))
             continue;
         lane->schedule.current = index;
-        turn = work_on_bucket(lane, job, until_ns);
+        turn = work_on_bucket(lane, job, until_ns, &has_begun);
         if (turn == LEASE_LOST)
             relay_lane_drop_lease(lane, index);
         if (turn == LEASE_LOST)

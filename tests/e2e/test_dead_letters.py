@@ -151,7 +151,11 @@ def test_orders_stay_in_order_among_more_letters_than_are_taken_at_once(shop, re
     assert retry(relay, order=eve)["dead_again"] == 1
     assert letters(shop)[-1]["event_id"] == eve
     Database(relay).mend("eve")
-    assert retry(relay, order=eve)["delivered"] == 2
+    delivered = 0
+    while delivered < 2:  # finding one among so many may take all the time that a job has
+        answer = retry(relay, order=eve)
+        assert answer["delivered"] > 0 and answer["dead_again"] == 0, answer
+        delivered += answer["delivered"]
     shop.redis.delete("fg:{1}:dead")
     assert_every_order_exactly_once(shop, relay)
 
