@@ -10,17 +10,13 @@ import random
 import sqlite3
 import time
 
+from .delivery import CANCELLED, CONFIRMED, EXPIRED, HELD, MOVES, Failure, assert_delivered, demand, in_sqlite, replay
 from .programs import SLOWER, until
 
 SKUS, USERS, PER_USER, RECORDS_MAX = ("a", "b"), ("ann", "bob", "cat"), 3, 8
 HOLD_MS = 150
 LATCH_S = 0.35 * SLOWER  # sold_out may be said from memory so long after stock came back (200 ms, and room)
 
-HELD, CONFIRMED, CANCELLED, EXPIRED = "held", "confirmed", "cancelled", "expired"
-MOVES = {  # state, event: state
-    (HELD, "confirmed"): CONFIRMED, (HELD, "cancelled"): CANCELLED, (HELD, "expired"): EXPIRED,
-    (EXPIRED, "reclaimed"): CONFIRMED,
-}
 LETTERS = {"h": HELD, "c": CONFIRMED, "x": CANCELLED, "e": EXPIRED}
 
 
@@ -69,15 +65,6 @@ def draw_step(dice, kind):
     if kind == "restock":
         return Step(kind, sku=dice.choice(SKUS), number=dice.randint(1, 3))
     return Step(kind, number=dice.randint(0, 11))
-
-
-class Failure(AssertionError):
-    pass
-
-
-def demand(holds, *what):
-    if not holds:
-        raise Failure(" ".join(str(word) for word in what))
 
 
 class Life:
@@ -290,7 +277,7 @@ class Life:
         demand(stock["total"] == stock["free"] + stock["held"] + stock["sold"] == self.total[sku],
                "SKU", sku, "counters", stock, "expected a total of", self.total[sku])
         demand(min(stock.values()) >= 0, "SKU", sku, "a counter below zero:", stock)
-        states, quantities = self.replay(sku, stock.ledger)
+        states, quantities = replay(self.books, sku, stock.ledger)
         for state, counter in ((HELD, "held"), (CONFIRMED, "sold")):
             units = sum(quantities[name] for name, is_in in states.items() if is_in == state)
             demand(units == stock[counter], "SKU", sku, counter, "is", stock[counter], "the ledger says", units)
@@ -324,46 +311,14 @@ class Life:
                 records[self.books.order_id(sku, entry)] = LETTERS[record[58]]
         return counters, records
 
-    def replay(self, sku, ledger):
-        """{order: state} and {order: quantity} by the ledger's events, each of which must be a legal one."""
-        states, quantities = {}, {}
-        for entry, fields in ledger:
-            event, name = fields["event"], fields.get("order")
-            if event in ("held", "confirmed") and name is None:
-                name = self.books.order_id(sku, entry)
-                states[name] = event
-                quantities[name] = int(fields["quantity"])
-            elif name is not None:
-                demand((states[name], event) in MOVES, name, "was", states[name], "and then", event)
-                demand(int(fields["quantity"]) == quantities[name], event, "of", fields["quantity"], "units, order had",
-                       quantities[name])
-                states[name] = MOVES[states[name], event]
-        return states, quantities
-
     # --- the other end ----------------------------------------------------------------------------------
 
     def check_delivery(self):
         """Every event is in the database once, and every order there stands as the ledger says."""
         try:
-            until(lambda: self.delivered() == self.in_ledger(), lambda: f"delivered {self.delivered()}, the ledger has "
-                  f"{self.in_ledger()}", pause=0.02)
+            assert_delivered(self.books, lambda: in_sqlite(self.relay.database, self.sale))
         except AssertionError as late:
             raise Failure(str(late)) from None
-
-    def in_ledger(self):
-        orders, events = {}, collections.Counter()
-        for sku in SKUS:
-            ledger = self.books.redis.xrange(self.books.key(sku, "orders"))
-            orders.update(self.replay(sku, ledger)[0])
-            events.update(self.books.order_id(sku, entry) for entry, _ in ledger)
-        return orders, events
-
-    def delivered(self):
-        with sqlite3.connect(f"file:{self.relay.database}?mode=ro", uri=True, timeout=30) as database:
-            orders = dict(database.execute("SELECT order_id, status FROM orders WHERE sale = ?", (self.sale,)).fetchall())
-            events = collections.Counter(
-                row[0] for row in database.execute("SELECT event_id FROM events WHERE sale = ?", (self.sale,)))
-        return orders, events
 
 
 class Counters(dict):

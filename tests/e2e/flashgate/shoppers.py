@@ -196,17 +196,20 @@ class Crowd:
             for turn in itertools.count():
                 if self.stopping.is_set():
                     return
-                shopper = Shopper(self.stage, f"{self.name}{number}-{turn}")
-                press = shopper.wants(self.skus[(turn + number) % len(self.skus)], 1, shopper.new_key())
-                # A connection that is lost leads to the next gateway, as a load balancer would.
-                places = itertools.cycle(self.gateways[number % len(self.gateways):] + self.gateways)
-                shopper.asks_again(press, lambda places=places: next(places))
-                if (turn * 37 + number) % 100 < self.again_percent:  # presses once more, to be told the same
-                    shopper.asks_again(shopper.wants(press.sku, 1, press.key), lambda places=places: next(places))
+                self.takes_turn(number, turn)
                 if self.pause:
                     time.sleep(self.pause)
         except BaseException as error:  # told by stop()
             self.failures.append(error)
+
+    def takes_turn(self, number, turn):
+        shopper = Shopper(self.stage, f"{self.name}{number}-{turn}")
+        press = shopper.wants(self.skus[(turn + number) % len(self.skus)], 1, shopper.new_key())
+        # A connection that is lost leads to the next gateway, as a load balancer would.
+        places = itertools.cycle(self.gateways[number % len(self.gateways):] + self.gateways)
+        shopper.asks_again(press, lambda places=places: next(places))
+        if (turn * 37 + number) % 100 < self.again_percent:  # presses once more, to be told the same
+            shopper.asks_again(shopper.wants(press.sku, 1, press.key), lambda places=places: next(places))
 
     def has_sold(self, count, patience=60):
         """Waits until shoppers know of so many different orders."""

@@ -2,7 +2,10 @@
  *
  * Preloaded into the relay. A point is just before and just after each answer of Redis and each step of the database,
  * in the threads that write to a sink (those that opened one for writing). CRASH_AT=N kills at the N-th point since
- * the start; the file CRASH_TOLD then names what was under way. Without CRASH_AT it only counts. */
+ * the start; the file CRASH_TOLD then names what was under way. Without CRASH_AT it only counts.
+ *
+ * CRASH_WHERE=TEXT counts only points with TEXT in their name, CRASH_ARMED=FILE only while FILE is there.
+ * CRASH_SIGNAL=NUMBER is another signal than SIGKILL, SIGSTOP for instance. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -39,16 +42,24 @@ static void tell(long number, const char *where)
         abort();
 }
 
+static int counts(const char *where)
+{
+    const char *place = getenv("CRASH_WHERE"), *armed = getenv("CRASH_ARMED");
+    return delivers && (place == NULL || strstr(where, place) != NULL) &&
+           (armed == NULL || access(armed, F_OK) == 0);
+}
+
 static void point(const char *where)
 {
-    const char *wanted = getenv("CRASH_AT");
-    if (!delivers)
+    const char *wanted = getenv("CRASH_AT"), *with = getenv("CRASH_SIGNAL");
+    if (!counts(where))
         return;
     long number = atomic_fetch_add(&points, 1) + 1;
     if (wanted == NULL || number != atol(wanted))
         return;
     tell(number, where);
-    kill(getpid(), SIGKILL);
+    raise(with == NULL ? SIGKILL
+                       : atoi(with)); /* not kill(): this thread must go no step further */
 }
 
 int sqlite3_prepare_v3(struct sqlite3 *database, const char *sql, int bytes, unsigned flags,
@@ -91,16 +102,17 @@ int redisGetReply(struct redisContext *context, void **reply)
     return code;
 }
 
-/* PostgreSQL: what is on its way when the batch is sent and when it was answered. */
-int PQflush(struct pg_conn *connection)
+/* PostgreSQL: what is on its way when the batch is sent and when it was answered. Batches alone go through a pipeline;
+ * libpq itself flushes where it ends. */
+int PQpipelineSync(struct pg_conn *connection)
 {
     static int (*next)(struct pg_conn *);
     if (next == NULL)
-        next = real("PQflush");
+        next = real("PQpipelineSync");
     delivers = 1;
-    point("before a flush to PostgreSQL");
+    point("before a batch goes to PostgreSQL");
     int code = next(connection);
-    point("after a flush to PostgreSQL");
+    point("after a batch went to PostgreSQL");
     return code;
 }
 
