@@ -164,10 +164,12 @@ static void test_no_error_repeats_a_secret(void **state)
 static void test_bounds(void **state)
 {
     char lines[65 * 48] = "";
+    size_t length = 0;
     char *huge = malloc(70 << 10);
     (void)state;
     for (int i = 0; i < 64; i++)
-        snprintf(lines + strlen(lines), 48, "read 0123456789-0123456789-0123456789-%02d\n", i);
+        length += (size_t)snprintf(lines + length, sizeof lines - length,
+                                   "read 0123456789-0123456789-0123456789-%02d\n", i);
     struct fg_access *access = load(lines);
     assert_int_equal(role_of(access, "Bearer 0123456789-0123456789-0123456789-63"), FG_ROLE_READ);
     fg_access_free(&access);

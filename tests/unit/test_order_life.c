@@ -207,7 +207,7 @@ static void many_orders_of_many_buckets_are_settled_in_rounds(void **state)
     };
     static struct fg_settlement all[COUNT];
     static char yaml[SKUS * 40 + 128];
-    char name[16];
+    char name[24];
     (void)state;
     int length = snprintf(yaml, sizeof yaml, "sale: demo\nhold: 15m\nskus:\n");
     for (int i = 0; i < SKUS; i++)
