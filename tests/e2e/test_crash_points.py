@@ -7,10 +7,12 @@ import pytest
 
 from flashgate.crash import Crash
 from flashgate.delivery import assert_delivered, in_ledger, in_postgres, in_sqlite
+from flashgate.http import Lost
 from flashgate.postgres import Postgres
 from flashgate.programs import PRESET, until
 
 pytestmark = pytest.mark.skipif(PRESET != "release", reason="a preloaded library must come before a sanitizer's")
+BATCH = "before BEGIN IMMEDIATE"  # the first point of one
 REDIS_POINTS = {"before an answer of Redis", "after an answer of Redis"}
 
 
@@ -90,3 +92,116 @@ def test_at_the_first_points_with_postgresql(stage, crash):
 @pytest.mark.full
 def test_at_hundreds_of_points_with_postgresql(stage, crash):
     crash_each_with_postgres(stage, crash, 21, 240)
+
+
+# --- dead letters -----------------------------------------------------------------------------------------
+
+
+def letters(books):
+    """[event id] of all there are."""
+    return [fields["event_id"] for _, fields in books.redis.xrange(books.key("8801", "dead"))]
+
+
+def events_of(books, orders):
+    """{order: its events' ids, as they happened}"""
+    told = {order: [order] for order in orders}
+    for entry, fields in books.stock("8801").ledger:
+        if fields.get("order") in told:
+            told[fields["order"]].append(books.order_id("8801", entry))
+    return told
+
+
+def write(relay, sql):
+    with sqlite3.connect(relay.database, timeout=30) as database:
+        return database.execute(sql).fetchall()
+
+
+def refuse(relay):
+    """The sink takes nothing of those whose names begin with "evil"."""
+    write(relay, "CREATE TRIGGER no_evil BEFORE INSERT ON events WHEN NEW.user LIKE 'evil%'"
+                 " BEGIN SELECT RAISE(ABORT, 'no evil'); END")
+
+
+def crash_with_letters(stage, crash, first, last):
+    """The relay is killed at points `first` to `last` since it began to write a batch with refused orders; their ids."""
+    relay = stage.relay(lease="200ms", batch=6)
+    books = stage.sale({"8801": 1_000_000}, hold="1h")
+    until(lambda: in_sqlite(relay.database) == in_ledger(books), "the schema is there")
+    refuse(relay)
+    evil, places = [], []
+    for number in range(first, last + 1):
+        relay.kill()
+        relay.extra = crash.at(number, BATCH)
+        evil += lives_of_orders(stage, f"evil{number}")
+        lives_of_orders(stage, f"good{number}")
+        relay.launch()
+        assert relay.wait() == -9, relay.tail()
+        places.append(crash.place)
+        relay.extra = {}
+        relay.launch()
+    until(relay.is_ready, relay.tail)
+    return books, relay, evil, places
+
+
+def assert_each_has_one_letter(books, orders):
+    wanted = sorted(event for events in events_of(books, orders).values() for event in events)
+    until(lambda: len(letters(books)) >= len(wanted), lambda: f"{len(letters(books))} letters of {len(wanted)}")
+    assert sorted(letters(books)) == wanted
+
+
+def has_lease(books, relay):
+    until(lambda: f":{relay.pid}:" in books.redis.hget(books.key("8801", "relay"), "ledger.owner"), "it has the lease")
+
+
+def retry_all(relay):
+    return relay.admin("POST", "/dead/retry", json.dumps({"all": True}).encode()).json
+
+
+def crash_while_retrying(crash, books, relay, number):
+    """Killed at point `number` since it began to write the first letter."""
+    relay.kill()
+    relay.extra = crash.at(number, BATCH, when_armed=True)
+    relay.start()
+    has_lease(books, relay)
+    crash.arm()
+    try:
+        retry_all(relay)
+    except Lost:
+        pass
+    assert relay.wait() == -9, relay.tail()
+    relay.extra = {}
+    relay.start()
+    return crash.place
+
+
+def delivered_events(relay, orders):
+    """{order: its events' ids, as they were written}"""
+    told = {order: [] for order in orders}
+    for event, order in write(relay, "SELECT event_id, order_id FROM events ORDER BY rowid"):
+        if order in told:
+            told[order].append(event)
+    return told
+
+
+def dead_letters_survive(stage, crash, making, retrying):
+    books, relay, evil, places = crash_with_letters(stage, crash, *making)
+    assert_each_has_one_letter(books, evil)
+    write(relay, "DROP TRIGGER no_evil")
+    places += [crash_while_retrying(crash, books, relay, number) for number in range(retrying[0], retrying[1] + 1)]
+    has_lease(books, relay)
+    until(lambda: retry_all(relay) and not letters(books), lambda: f"left: {letters(books)}")
+    assert delivered_events(relay, evil) == events_of(books, evil)
+    books.check()
+    assert_delivered(books, lambda: in_sqlite(relay.database))
+    until(lambda: relay.admin("GET", "/audit").json["balanced"], "the relay's audit is good")
+    return places
+
+
+def test_letters_are_made_once_and_retried_in_order(stage, crash):
+    places = dead_letters_survive(stage, crash, (1, 12), (1, 13))
+    assert {BATCH, "before COMMIT", "after COMMIT", *REDIS_POINTS} <= set(places), places
+
+
+@pytest.mark.full
+def test_letters_are_made_once_at_many_points(stage, crash):
+    dead_letters_survive(stage, crash, (13, 60), (13, 60))

@@ -11,12 +11,12 @@ class Crash:
         self.library = compile_here(folder, "crash_at.c", "crash_at.so", "-shared", "-fPIC")
         self.told, self.armed = pathlib.Path(folder) / "told", pathlib.Path(folder) / "armed"
 
-    def at(self, number, where="", how=signal.SIGKILL, when_armed=False):
-        """The environment of a relay that meets its fate at point `number` of those whose name holds `where`; of those
-        only that are met after `arm`, if it is to wait for that."""
+    def at(self, number, since="", how=signal.SIGKILL, when_armed=False):
+        """The environment of a relay that meets its fate at point `number`, counted from the first one on whose name holds
+        `since`; from what comes after `arm`, if it is to wait for that."""
         self.told.unlink(missing_ok=True)
         self.armed.unlink(missing_ok=True)
-        return {"LD_PRELOAD": str(self.library), "CRASH_AT": str(number), "CRASH_WHERE": where, "CRASH_TOLD": str(self.told),
+        return {"LD_PRELOAD": str(self.library), "CRASH_AT": str(number), "CRASH_FROM": since, "CRASH_TOLD": str(self.told),
                 "CRASH_SIGNAL": str(int(how)), **({"CRASH_ARMED": str(self.armed)} if when_armed else {})}
 
     def arm(self):

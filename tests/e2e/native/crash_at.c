@@ -4,7 +4,7 @@
  * in the threads that write to a sink (those that opened one for writing). CRASH_AT=N kills at the N-th point since
  * the start; the file CRASH_TOLD then names what was under way. Without CRASH_AT it only counts.
  *
- * CRASH_WHERE=TEXT counts only points with TEXT in their name, CRASH_ARMED=FILE only while FILE is there.
+ * CRASH_FROM=TEXT counts from the first point on that has TEXT in its name, CRASH_ARMED=FILE only while FILE is there.
  * CRASH_SIGNAL=NUMBER is another signal than SIGKILL, SIGSTOP for instance. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -44,9 +44,13 @@ static void tell(long number, const char *where)
 
 static int counts(const char *where)
 {
-    const char *place = getenv("CRASH_WHERE"), *armed = getenv("CRASH_ARMED");
-    return delivers && (place == NULL || strstr(where, place) != NULL) &&
-           (armed == NULL || access(armed, F_OK) == 0);
+    static atomic_int has_begun;
+    const char *from = getenv("CRASH_FROM"), *armed = getenv("CRASH_ARMED");
+    if (!delivers || (armed != NULL && access(armed, F_OK) != 0))
+        return 0;
+    if (from == NULL || strstr(where, from) != NULL)
+        has_begun = 1;
+    return has_begun;
 }
 
 static void point(const char *where)
