@@ -113,6 +113,27 @@ static void print_differences(const struct fg_ctl *ctl, const json_t *rows)
     }
 }
 
+/* A sink that has less, and balances all the same. */
+static void print_dead(const struct fg_ctl *ctl, const json_t *sinks)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(sinks, i, row)
+    {
+        int64_t missing =
+            fg_document_number(row, "ledger_orders") - fg_document_number(row, "sink_orders");
+
+        if (missing > 0 && json_array_size(json_object_get(row, "differences")) == 0)
+            fprintf(ctl->out,
+                    "  %s: %s of %s: %" PRId64
+                    " of its orders in the dead letters, or dropped from them: "
+                    "'flashgatectl dead list'\n",
+                    fg_document_text(row, "id"), fg_document_text(row, "sku"),
+                    fg_document_text(row, "sale"), missing);
+    }
+}
+
 static void add_sku(struct fg_table *table, const json_t *sku)
 {
     fg_table_add(table, fg_document_text(sku, "sale"));
@@ -174,6 +195,7 @@ static void print_relay(const struct fg_ctl *ctl, const json_t *sinks)
     fg_table_print(table, ctl->out, ctl->bold);
     fg_table_free(&table);
     print_differences(ctl, sinks);
+    print_dead(ctl, sinks);
 }
 
 /* What the auditor found, and still finds: "  8801 of demo, counters since TIME: held is 3, …" */

@@ -198,7 +198,8 @@ enum fg_result fg_dead_drop(const struct fg_ctl *ctl, const char *const *values,
     enum fg_result result = check(ctl, values, error);
 
     if (result == FG_OK && ctl->text[FG_OWN_REASON] == NULL)
-        result = fg_error_set(error, FG_INVALID,
-                              "why? A drop is for good and needs --reason TEXT, which is logged");
+        result = fg_error_set(
+            error, FG_INVALID,
+            "why? A drop needs --reason TEXT, which is logged and kept with the letter");
     return result == FG_OK ? change(ctl, "/admin/v1/dead/drop", values, error) : result;
 }

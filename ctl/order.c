@@ -64,7 +64,7 @@ static void print_record(const struct fg_ctl *ctl, const json_t *record)
 {
     char *text = json_dumps(record, JSON_INDENT(2));
 
-    fprintf(ctl->out, "record\n");
+    fprintf(ctl->out, "record, as it was ordered\n");
     fg_print_safely(text != NULL ? text : "?", ctl->out);
     fputc('\n', ctl->out);
     free(text);
@@ -112,7 +112,8 @@ static void print_both(const struct fg_ctl *ctl, const struct both *both)
     if (delivered != NULL)
         print_delivered(ctl, delivered);
     else if (both->relay.result == FG_NOT_FOUND)
-        fprintf(ctl->out, "\nThe relay has not delivered it yet.\n");
+        fprintf(ctl->out, "\nThe relay has not delivered it yet; if that lasts: 'flashgatectl dead "
+                          "list', 'status'.\n");
     else if (both->relay.address != NULL)
         fg_fleet_print_failure(ctl, "the relay", &both->relay);
 }

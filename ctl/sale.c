@@ -177,6 +177,20 @@ enum fg_result fg_sale_show(const struct fg_ctl *ctl, const char *const *values,
 
 /* --- pause, resume, end ----------------------------------------------------------------------------- */
 
+/* A frozen SKU does not move with its sale: who moves it learns of that. The change is done, whatever comes of this. */
+static void print_left_behind(const struct fg_ctl *ctl, const char *const *values)
+{
+    char target[FG_ADMIN_TARGET_BYTES];
+    json_t *sale;
+    struct fg_error ignored;
+
+    if (fg_admin_target(target, "/admin/v1/sales/%s", values, &ignored) != FG_OK ||
+        fg_admin_read(ctl, target, FG_ADMIN_SECONDS, &sale, &ignored) != FG_OK)
+        return;
+    print_problems(ctl, json_object_get(sale, "skus"));
+    json_decref(sale);
+}
+
 static enum fg_result move(const struct fg_ctl *ctl, const char *pattern, const char *const *values,
                            struct fg_error *error)
 {
@@ -201,6 +215,8 @@ static enum fg_result move(const struct fg_ctl *ctl, const char *pattern, const 
         fprintf(ctl->out, "%s was %s already\n", values[0], state);
     else
         fprintf(ctl->out, "%s is %s (was %s)\n", values[0], state, was);
+    if (!ctl->json)
+        print_left_behind(ctl, values);
     json_decref(document);
     return FG_OK;
 }

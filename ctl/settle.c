@@ -41,6 +41,22 @@ static bool add_order(json_t *orders, struct fg_text order, struct fg_text payme
     return json_array_append_new(orders, id) == 0;
 }
 
+/* Four parts, of digits and a to f: enough to tell a wrong line by its number; the rest is for the gateway to say. */
+static bool looks_like_an_order(struct fg_text text)
+{
+    unsigned parts = 0;
+    while (text.length > 0) {
+        struct fg_text part = fg_text_cut(&text, '-');
+        size_t good = 0;
+        while (good < part.length && strchr("0123456789abcdef", part.at[good]) != NULL)
+            good++;
+        if (good == 0 || good < part.length)
+            return false;
+        parts++;
+    }
+    return parts == 4;
+}
+
 /* `ORDER [REFERENCE]` a line; empty lines and those that begin with # are passed over. */
 static enum fg_result add_lines(json_t *orders, struct fg_text text, struct fg_error *error)
 {
@@ -50,10 +66,10 @@ static enum fg_result add_lines(json_t *orders, struct fg_text text, struct fg_e
             continue;
         if (order.length > 0 && order.at[0] == '#')
             continue;
-        if (!add_order(orders, order, line))
+        if (!looks_like_an_order(order) || !add_order(orders, order, line))
             return fg_error_set(error, FG_INVALID,
-                                "-:%u: expected an order's id, or an id, one space and the "
-                                "payment's reference",
+                                "-:%u: expected an order's id (BUCKET-EPOCH-MS-SEQUENCE), or an "
+                                "id, one space and the payment's reference; nothing was sent",
                                 number);
     }
     return FG_OK;

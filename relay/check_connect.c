@@ -25,13 +25,29 @@ static enum fg_result try_sink(const struct relay_sink_settings *settings, struc
     const struct relay_sink_calls *calls = relay_sinks[settings->type];
     struct relay_sink *sink = NULL;
     struct relay_sink_reader *reader = NULL;
-    enum fg_result result = calls->open(settings, &sink, error);
+    enum fg_result result = calls->check != NULL ? calls->check(settings, error) : FG_OK;
+    if (result == FG_OK)
+        result = calls->open(settings, &sink, error);
     if (result == FG_OK && calls->reader_open != NULL)
         result = calls->reader_open(settings, &reader, error);
+    if (result == FG_OK && calls->reach != NULL)
+        result = calls->reach(sink, error);
     if (reader != NULL)
         calls->reader_close(&reader);
     calls->close(&sink);
     return result;
+}
+
+enum fg_result relay_check_sinks(const struct relay_options *options, struct fg_error *error)
+{
+    for (size_t index = 0; index < options->sinks.count; index++) {
+        const struct relay_sink_settings *sink = relay_options_sink(options, index);
+        const struct relay_sink_calls *calls = relay_sinks[sink->type];
+        enum fg_result result = calls->check != NULL ? calls->check(sink, error) : FG_OK;
+        if (result != FG_OK)
+            return fg_error_prefix(error, "sink %s", sink->id);
+    }
+    return FG_OK;
 }
 
 enum fg_result relay_check_connect(const struct relay_options *options, FILE *out)

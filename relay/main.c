@@ -28,7 +28,7 @@ static const struct fg_flag flags[] = {
       .help = "the config file",
       .text = &config_path },
     { .name = "check",
-      .help = "check the config file and end; touches nothing else",
+      .help = "check the config file and the files it names, and end",
       .is_set = &wants_check },
     { .name = "check-connect",
       .help = "as --check, then try to reach Redis and every sink, and end",
@@ -120,8 +120,6 @@ static enum fg_result start_deliveries(struct relay *relay, struct fg_error *err
 
 static enum fg_result set_up(struct relay *relay, struct fg_error *error)
 {
-    fg_log_configure("flashgate-relay", (enum fg_log_level)relay->options.log_level,
-                     (enum fg_log_format)relay->options.log_format);
     prepare_signals();
     name_owner(relay->owner);
     relay->metrics = relay_metrics_new(&relay->options);
@@ -183,10 +181,16 @@ static int check_and_run(void)
         fprintf(stderr, "%s\n", error.text);
         return fg_exit_code(FG_INVALID);
     }
+    fg_log_configure("flashgate-relay", (enum fg_log_level)relay.options.log_level,
+                     (enum fg_log_format)relay.options.log_format);
     if (wants_check) {
-        printf("%s: good, %zu sinks\n", config_path, relay.options.sinks.count);
+        result = relay_check_sinks(&relay.options, &error);
+        if (result == FG_OK)
+            printf("%s: good\n", config_path);
+        else
+            fprintf(stderr, "%s: %s\n", config_path, error.text);
         relay_options_free(&relay.options);
-        return EXIT_SUCCESS;
+        return fg_exit_code(result);
     }
     if (wants_check_connect) {
         result = relay_check_connect(&relay.options, stdout);

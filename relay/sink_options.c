@@ -25,6 +25,18 @@ static bool check_id(struct fg_text text, void *out)
     return fg_name_is_valid(text);
 }
 
+/* As brokers take it: "." and ".." are no topics. */
+static bool check_topic(struct fg_text text, void *out)
+{
+    (void)out;
+    for (size_t i = 0; i < text.length; i++)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
+                   text.at[i]) == NULL)
+            return false;
+    return text.length > 0 && !fg_text_equal(text, FG_TEXT(".")) &&
+           !fg_text_equal(text, FG_TEXT(".."));
+}
+
 static bool check_url(struct fg_text text, void *out)
 {
     (void)out;
@@ -94,6 +106,8 @@ const struct fg_option relay_sink_option_fields[] = {
         .maximum = TOPIC_BYTES,
         .help = "kafka: where the events go",
         .optional = true,
+        .read = check_topic,
+        .expected = "1 to 249 of A-Z a-z 0-9 . _ -",
         SINK_PLACE(RELAY_SINK_TOPIC),
     },
     {

@@ -26,8 +26,8 @@ if ARGV[6] ~= (stock.late or 'refuse') then
     change[#change + 1] = ARGV[6]
 end
 if #change == 0 then return 'same' end
-if stock.state == 'frozen' then return refuse('FROZEN', 'the bucket is frozen') end
-if stock.state == 'archived' then return refuse('REFUSED', 'the bucket is archived') end
+if stock.state == 'frozen' then return refuse('FROZEN', 'the SKU is frozen; `flashgatectl sale show` tells why') end
+if stock.state == 'archived' then return refuse('REFUSED', 'the SKU is archived') end
 
 call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'event', 'changed')
 call('HSET', KEYS[1], unpack(change))

@@ -12,8 +12,8 @@ local units = decimal(ARGV[2])
 if not units or units < 1 or units > UNITS_MAX then
     return refuse('REFUSED', 'units to add are 1 ... 1000000000, not ' .. ARGV[2])
 end
-if stock.state == 'frozen' then return refuse('FROZEN', 'the bucket is frozen') end
-if stock.state == 'archived' then return refuse('REFUSED', 'the bucket is archived') end
+if stock.state == 'frozen' then return refuse('FROZEN', 'the SKU is frozen; `flashgatectl sale show` tells why') end
+if stock.state == 'archived' then return refuse('REFUSED', 'the SKU is archived') end
 if not is_balanced(stock) then return refuse('FROZEN', 'total is not free + held + sold in ' .. KEYS[1]) end
 local total, free = stock.total + units, stock.free + units
 if total > NUMBER_MAX / 100 then return refuse('REFUSED', 'the stock would be too large') end

@@ -528,6 +528,47 @@ static void init_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT); /* a failure shows in curl_easy_init */
 }
 
+static enum fg_result check_settings(const struct relay_sink_settings *settings,
+                                     struct fg_error *error)
+{
+    char *token = NULL;
+    CURLU *url = curl_url();
+    if (url == NULL)
+        return fg_error_set(error, FG_EXHAUSTED, "no memory");
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, settings->url, 0);
+    curl_url_cleanup(url);
+    if (code != CURLUE_OK)
+        return fg_error_set(error, FG_INVALID, "url: \"%s\": %s, expected http://HOST[:PORT]/PATH",
+                            settings->url, curl_url_strerror(code));
+    if (settings->token_file == NULL)
+        return FG_OK;
+    enum fg_result result = fg_access_token(settings->token_file, &token, error);
+    free(token);
+    return result;
+}
+
+/* A connection, with TLS where the URL wants it, and no request. By a handle of its own: one that only connects posts
+ * nothing any more. */
+static enum fg_result reach_receiver(struct relay_sink *sink_at, struct fg_error *error)
+{
+    struct http_sink *sink = own(sink_at);
+    struct request *request = &sink->requests[0]; /* whose buffers the copy writes to */
+    CURL *easy = curl_easy_duphandle(request->easy);
+    long timeout_ms = (long)(sink->settings->timeout_ns / FG_MS_IN_NS);
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    if (easy != NULL)
+        code = curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(easy);
+    curl_easy_cleanup(easy);
+    if (code == CURLE_OK)
+        return FG_OK;
+    return fg_error_set(error, FG_UNREACHABLE, "%s: %s", sink->settings->url,
+                        request->reason[0] != '\0' ? request->reason : curl_easy_strerror(code));
+}
+
 /* Says nothing of the receiver: that shows with the first batch. */
 static enum fg_result sink_open(const struct relay_sink_settings *settings,
                                 struct relay_sink **sink_r, struct fg_error *error)
@@ -557,6 +598,8 @@ static enum fg_result sink_open(const struct relay_sink_settings *settings,
 const struct relay_sink_calls relay_sink_http = {
     .type = "http",
     .stays_open = true,
+    .check = check_settings,
+    .reach = reach_receiver,
     .open = sink_open,
     .begin = sink_begin,
     .apply = sink_apply,

@@ -501,6 +501,7 @@ static enum fg_result sink_commit(struct relay_sink *sink_at, struct relay_outco
 
 const struct relay_sink_calls relay_sink_kafka = {
     .type = "kafka",
+    .check = relay_kafka_check,
     .open = sink_open,
     .begin = sink_begin,
     .apply = sink_apply,

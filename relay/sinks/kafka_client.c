@@ -276,6 +276,26 @@ static enum fg_result set_properties(const struct relay_sink_settings *settings,
     return FG_OK;
 }
 
+static enum fg_result fill_conf(const struct relay_sink_settings *settings,
+                                const char *transactional_id, rd_kafka_conf_t *conf,
+                                struct fg_error *error)
+{
+    enum fg_result result = set_properties(settings, transactional_id, false, conf, error);
+    if (result == FG_OK && settings->properties_file != NULL)
+        result = take_file(settings->properties_file, conf, error);
+    if (result == FG_OK)
+        result = set_properties(settings, transactional_id, true, conf, error);
+    return result;
+}
+
+enum fg_result relay_kafka_check(const struct relay_sink_settings *settings, struct fg_error *error)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    enum fg_result result = fill_conf(settings, settings->transactional_id, conf, error);
+    rd_kafka_conf_destroy(conf);
+    return result;
+}
+
 enum fg_result relay_kafka_client_new(const struct relay_sink_settings *settings,
                                       const char *transactional_id,
                                       struct relay_kafka_complaint *complaint,
@@ -288,11 +308,7 @@ enum fg_result relay_kafka_client_new(const struct relay_sink_settings *settings
     rd_kafka_conf_set_error_cb(conf, keep_complaint);
     rd_kafka_conf_set_dr_msg_cb(conf, take_report);
     *client_r = NULL;
-    enum fg_result result = set_properties(settings, transactional_id, false, conf, error);
-    if (result == FG_OK && settings->properties_file != NULL)
-        result = take_file(settings->properties_file, conf, error);
-    if (result == FG_OK)
-        result = set_properties(settings, transactional_id, true, conf, error);
+    enum fg_result result = fill_conf(settings, transactional_id, conf, error);
     if (result == FG_OK)
         *client_r = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
     if (result == FG_OK && *client_r == NULL)

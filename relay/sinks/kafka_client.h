@@ -19,6 +19,10 @@ struct relay_kafka_complaint {
     char text[RELAY_KAFKA_COMPLAINT_BYTES];
 };
 
+/* The settings and the properties file, by themselves. */
+enum fg_result relay_kafka_check(const struct relay_sink_settings *settings,
+                                 struct fg_error *error) FG_MUST_CHECK;
+
 /* A producer; `transactional_id` NULL: without transactions. Nothing is connected yet. A delivery report stores
  * its result where the message's opaque points: an rd_kafka_resp_err_t. FG_INVALID: the properties file, or what
  * librdkafka makes of it all. */

@@ -649,6 +649,7 @@ static enum fg_result sink_commit(struct relay_sink *sink_at, struct relay_outco
 
 const struct relay_sink_calls relay_sink_postgresql = {
     .type = "postgresql",
+    .check = postgres_check,
     .open = sink_open,
     .begin = sink_begin,
     .apply = sink_apply,

@@ -152,6 +152,16 @@ static enum fg_result check_connect(const struct relay_sink_settings *settings,
     return result;
 }
 
+enum fg_result postgres_check(const struct relay_sink_settings *settings, struct fg_error *error)
+{
+    char *password = NULL;
+    enum fg_result result = check_connect(settings, error);
+    if (result == FG_OK && settings->password_file != NULL)
+        result = fg_secret_read(settings->password_file, &password, error);
+    free(password);
+    return result;
+}
+
 /* What is before dbname is a default, what is behind it wins over the connection string. */
 static PGconn *start_connection(const struct relay_sink_settings *settings, const char *password)
 {

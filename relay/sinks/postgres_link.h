@@ -36,6 +36,9 @@ struct postgres_call {
     bool are_binary;
 };
 
+/* The connection string and the password's file, by themselves. */
+enum fg_result postgres_check(const struct relay_sink_settings *settings,
+                              struct fg_error *error) FG_MUST_CHECK;
 enum fg_result postgres_open(struct postgres_link *link, const struct relay_sink_settings *settings,
                              struct fg_error *error) FG_MUST_CHECK;
 void postgres_close(struct postgres_link *link);

@@ -507,7 +507,7 @@ static const char no_order[] = "404 {\"code\":\"not_found\",\"detail\":\"no orde
     "user      ann\nordered   T\nexpires   never\n"
 #define HISTORY                                                                     \
     "history\n          T1  held\n          T2  confirmed, by payment, payment p\n" \
-    "record\n{\n  \"version\": 1\n}\n"
+    "record, as it was ordered\n{\n  \"version\": 1\n}\n"
 
 static void test_an_order_is_shown_from_both(void **state)
 {
@@ -520,7 +520,9 @@ static void test_an_order_is_shown_from_both(void **state)
     run.ctl.relay = relay.address;
     assert_ends(&run, WORDS("order", "show", "o"), FG_OK, SHOWN("confirmed") HISTORY, NULL);
     assert_ends(&run, WORDS("order", "show", "o"), FG_OK,
-                SHOWN("confirmed") "\nThe relay has not delivered it yet.\n", NULL);
+                SHOWN("confirmed") "\nThe relay has not delivered it yet; if that lasts: "
+                                   "'flashgatectl dead list', 'status'.\n",
+                NULL);
     assert_ends(
         &run, WORDS("order", "show", "o"), FG_OK,
         SHOWN("held") "\nThis is what was delivered; Redis does not have it (any more).\n" HISTORY,

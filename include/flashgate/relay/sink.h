@@ -133,6 +133,12 @@ struct relay_history_row {
 struct relay_sink_calls {
     const char *type; /* the word in the config */
 
+    /* For --check: what is wrong with the settings by themselves, their syntax and the files they name; asks nobody.
+     * NULL: the config's own check has seen everything. */
+    enum fg_result (*check)(const struct relay_sink_settings *settings, struct fg_error *error);
+    /* For --check-connect: whether the other side is there, where opening does not tell. NULL: opening tells. */
+    enum fg_result (*reach)(struct relay_sink *sink, struct fg_error *error);
+
     /* Connects; opens or creates what is needed there. `settings` outlive the sink. */
     enum fg_result (*open)(const struct relay_sink_settings *settings, struct relay_sink **sink_r,
                            struct fg_error *error);
