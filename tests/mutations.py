@@ -83,6 +83,12 @@ MUTATIONS = [
         "relay/lane_dead.c",
         r"relay_dead_set_has\(set, order\) \|\|", "relay_dead_set_has(set, \"nobody's\") ||",
         ["test_dead_letters.py::test_a_poisoned_order_is_put_aside_and_comes_back_in_order"]),
+    Mutation(
+        "a letter is taken away before its event is committed",
+        "relay/lane_retry.c",
+        r"return write_letter\(work, letter\);",
+        "turn = was_delivered(work, letter);\n    return turn != GOES_ON ? turn : write_letter(work, letter);",
+        ["test_crash_points.py::test_letters_are_made_once_and_retried_in_order"]),
 ]
 
 
