@@ -32,7 +32,8 @@ static enum fg_result ask_gateway(const struct fg_ctl *ctl, const char *const *v
     return fg_admin_read(ctl, target, FG_ADMIN_AUDIT_SECONDS, &books->gateway, error);
 }
 
-/* The relay audits all sales at once: leaves only the rows of `sale`, and judges by them. */
+/* The relay audits all sales at once: leaves only the rows of `sale`, and judges by them. A sink that could not be
+ * read at all has one row, of no sale, and speaks for each. */
 static void keep_sale(json_t *relay, const char *sale)
 {
     json_t *rows = json_object_get(relay, "sinks");
@@ -40,8 +41,9 @@ static void keep_sale(json_t *relay, const char *sale)
 
     for (size_t i = json_array_size(rows); i-- > 0;) {
         const json_t *row = json_array_get(rows, i);
+        const char *of = fg_document_text(row, "sale");
 
-        if (strcmp(fg_document_text(row, "sale"), sale) != 0)
+        if (of[0] != '\0' && strcmp(of, sale) != 0)
             (void)json_array_remove(rows, i);
         else if (json_array_size(json_object_get(row, "differences")) > 0)
             balanced = false;

@@ -28,6 +28,8 @@ struct merge {
 static enum fg_result next_row(struct merge *merge)
 {
     const struct relay_comparison *comparison = merge->comparison;
+    if (comparison->is_cancelled(comparison->context)) /* a sink may have any number of rows */
+        return fg_error_set(merge->error, FG_UNKNOWN, "the relay is stopping");
     return comparison->calls->reader_next(comparison->reader, &merge->row, &merge->has_row,
                                           merge->error);
 }
@@ -57,13 +59,16 @@ static bool says_the_same(const struct relay_event *event, const struct relay_si
            fg_text_equal(row->user, event->user) && row->quantity == event->quantity;
 }
 
-/* With more letters than are held in memory any event may have one. */
+/* With more letters than are held in memory, which are the first, any later event may have one. */
 static bool is_dead(const struct merge *merge, const struct relay_event *event)
 {
-    for (size_t index = 0; index < merge->letters.count; index++)
-        if (strcmp(merge->letters.items[index].event_id, event->id) == 0)
+    const struct relay_letters *letters = &merge->letters;
+    for (size_t index = 0; index < letters->count; index++)
+        if (strcmp(letters->items[index].event_id, event->id) == 0)
             return true;
-    return merge->letters.is_cut;
+    return letters->is_cut &&
+           fg_ledger_entry_compare(event->position, letters->items[letters->count - 1].position) >=
+               0;
 }
 
 /* False: it cannot be understood, which was told. */

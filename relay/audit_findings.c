@@ -8,16 +8,27 @@
 #include <string.h>
 
 const char *const relay_finding_words[] = {
-#define RELAY_FINDING_WORD(name, word, freezes) [RELAY_FINDING_##name] = word,
+#define RELAY_FINDING_WORD(name, word, freezes, amounts) [RELAY_FINDING_##name] = word,
     RELAY_FINDING_KINDS(RELAY_FINDING_WORD)
 #undef RELAY_FINDING_WORD
         [RELAY_FINDING_KIND_COUNT] = NULL,
 };
 
 static const bool freezing[RELAY_FINDING_KIND_COUNT] = {
-#define RELAY_FINDING_FREEZES(name, word, freezes) [RELAY_FINDING_##name] = freezes,
+#define RELAY_FINDING_FREEZES(name, word, freezes, amounts) [RELAY_FINDING_##name] = freezes,
     RELAY_FINDING_KINDS(RELAY_FINDING_FREEZES)
 #undef RELAY_FINDING_FREEZES
+};
+
+static const bool has_amounts[RELAY_FINDING_KIND_COUNT] = {
+#define RELAY_FINDING_AMOUNTS(name, word, freezes, amounts) [RELAY_FINDING_##name] = amounts,
+    RELAY_FINDING_KINDS(RELAY_FINDING_AMOUNTS)
+#undef RELAY_FINDING_AMOUNTS
+};
+
+enum {
+    LOOKS_ALIKE = 2, /* that agree */
+    LOOKS_IN_A_ROW = 3,
 };
 
 struct relay_findings {
@@ -61,6 +72,16 @@ void relay_findings_look(struct relay_findings *findings, struct relay_subject s
             findings->list[i].is_met = false;
 }
 
+static bool is_same(const struct relay_finding *one, const struct relay_finding *other)
+{
+    return memcmp(one->marks, other->marks, sizeof one->marks) == 0;
+}
+
+static bool is_agreed(const struct relay_finding *finding)
+{
+    return finding->looks >= LOOKS_ALIKE || finding->in_a_row >= LOOKS_IN_A_ROW;
+}
+
 static struct relay_finding *find(struct relay_findings *findings, const struct relay_finding *met,
                                   size_t *siblings_r)
 {
@@ -70,35 +91,58 @@ static struct relay_finding *find(struct relay_findings *findings, const struct 
         if (!is_of(finding, met->subject))
             continue;
         ++*siblings_r;
-        if (finding->kind == met->kind &&
-            memcmp(finding->marks, met->marks, sizeof met->marks) == 0)
+        if (finding->kind == met->kind && (has_amounts[met->kind] || is_same(finding, met)))
             return finding;
     }
     return NULL;
 }
 
-unsigned relay_findings_meet(struct relay_findings *findings, const struct relay_finding *met,
-                             int64_t now_ms)
+/* A sink that lost thousands of rows must not hide books that sell a unit twice. NULL: no room. */
+static struct relay_finding *make_place(struct relay_findings *findings,
+                                        const struct relay_finding *met, size_t siblings)
+{
+    bool is_crowded = siblings >= RELAY_FINDINGS_OF_SUBJECT;
+    if (!is_crowded && findings->count < RELAY_FINDINGS_MAX)
+        return &findings->list[findings->count++];
+    for (size_t i = 0; freezing[met->kind] && i < findings->count; i++)
+        if (!freezing[findings->list[i].kind] &&
+            (!is_crowded || is_of(&findings->list[i], met->subject)))
+            return &findings->list[i];
+    return NULL;
+}
+
+static void note_look(struct relay_finding *finding, const struct relay_finding *met)
+{
+    if (finding->is_met)
+        return;
+    finding->looks = is_same(finding, met) ? finding->looks + 1 : 1;
+    finding->in_a_row++;
+    finding->is_met = true;
+    memcpy(finding->marks, met->marks, sizeof finding->marks);
+    memcpy(finding->text, met->text, sizeof finding->text);
+}
+
+enum relay_meeting relay_findings_meet(struct relay_findings *findings,
+                                       const struct relay_finding *met, int64_t now_ms)
 {
     size_t siblings;
-    unsigned looks = 0;
+    enum relay_meeting meeting = RELAY_MET_NO_ROOM;
     pthread_mutex_lock(&findings->lock);
     struct relay_finding *finding = find(findings, met, &siblings);
-    if (finding == NULL && siblings < RELAY_FINDINGS_OF_SUBJECT &&
-        findings->count < RELAY_FINDINGS_MAX) {
-        finding = &findings->list[findings->count++];
+    if (finding == NULL && (finding = make_place(findings, met, siblings)) != NULL) {
         *finding = *met;
         finding->since_ms = now_ms;
-        finding->looks = 0;
+        finding->looks = finding->in_a_row = 0;
         finding->is_met = false;
     }
     if (finding != NULL) {
-        finding->looks += !finding->is_met;
-        finding->is_met = true;
-        looks = finding->looks;
+        note_look(finding, met);
+        meeting = is_agreed(finding)      ? RELAY_MET_AGREED
+                  : finding->in_a_row > 1 ? RELAY_MET_AGAIN
+                                          : RELAY_MET_NEW;
     }
     pthread_mutex_unlock(&findings->lock);
-    return looks;
+    return meeting;
 }
 
 static void drop(struct relay_findings *findings, size_t at)
@@ -154,7 +198,7 @@ static void add_finding(const struct relay_finding *finding, struct fg_buffer *o
     fg_buffer_add_string(out, ",\"text\":");
     fg_buffer_add_json_string(out, fg_text_of(finding->text));
     fg_buffer_add_format(out, ",\"since_ms\":%" PRId64 ",\"agreed\":%s}", finding->since_ms,
-                         finding->looks > 1 ? "true" : "false");
+                         is_agreed(finding) ? "true" : "false");
 }
 
 void relay_findings_add_json(struct relay_findings *findings, struct fg_buffer *out)

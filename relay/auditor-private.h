@@ -46,6 +46,7 @@ struct auditor_sink {
     const struct relay_sink_calls *calls;
     struct relay_sink_reader *reader; /* NULL: not open */
     bool is_away;                     /* said once */
+    uint64_t away_until_ns;           /* not asked before: one that answers late costs a time-out */
 };
 
 struct relay_auditor {
@@ -78,7 +79,7 @@ struct relay_auditor {
 
 /* --- auditor.c -------------------------------------------------------------------------------------- */
 
-/* Tells of a difference in the look in hand: logged when it is new, and the SKU frozen when the last look had it too. */
+/* Tells of a difference in the look in hand: logged when it is new, and the SKU frozen when looks agree on it. */
 void auditor_meet(struct relay_auditor *auditor, struct relay_finding *finding);
 void auditor_meet_words(struct relay_auditor *auditor, enum relay_finding_kind kind, int64_t mark,
                         const char *words);

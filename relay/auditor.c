@@ -53,8 +53,9 @@ void auditor_meet(struct relay_auditor *auditor, struct relay_finding *finding)
     finding->subject = auditor->subject;
     memcpy(finding->sale, auditor->sale->sale, sizeof finding->sale);
     memcpy(finding->sku, auditor->sku->sku, sizeof finding->sku);
-    unsigned looks = relay_findings_meet(auditor->findings, finding, fg_clock_wall_ms());
-    if (looks == 1) {
+    enum relay_meeting meeting =
+        relay_findings_meet(auditor->findings, finding, fg_clock_wall_ms());
+    if (meeting == RELAY_MET_NEW) {
         fg_metrics_add(auditor->metrics, RELAY_AUDIT_FOUND, finding->kind, 1);
         fg_log(FG_LOG_ERROR, "audit_difference",
                FG_STRING_FIELD("kind", relay_finding_words[finding->kind]),
@@ -62,7 +63,7 @@ void auditor_meet(struct relay_auditor *auditor, struct relay_finding *finding)
                FG_STRING_FIELD("sink", finding->subject.sink == NULL ? "" : finding->subject.sink),
                FG_STRING_FIELD("what", finding->text));
     }
-    if (looks > 1 && may_freeze(auditor, finding))
+    if (meeting == RELAY_MET_AGREED && may_freeze(auditor, finding))
         freeze(auditor, finding);
 }
 

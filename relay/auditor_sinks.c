@@ -5,11 +5,13 @@
 #include <stdio.h>
 
 #include "audit_compare.h"
+#include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
 
 enum {
     AGAIN_ENTRIES = 500, /* of what was compared before, in one look at one sink */
     ROWS_AHEAD = 10000,  /* of a sink, behind its watermark, in one look */
+    AWAY_TIMES = 10,     /* as long as finding out took, a sink that is away is left alone */
 };
 
 static void found_in_sink(void *context, enum relay_mismatch mismatch,
@@ -76,10 +78,10 @@ static enum fg_result compare_sink(struct relay_auditor *auditor,
         look->compared = look->again = resolved; /* what was before is settled */
     if (result == FG_OK)
         result = look_at_findings(auditor, comparison, watermark, &open);
-    if (result != FG_OK || open == RELAY_FINDINGS_OF_SUBJECT)
-        return result; /* enough is known to be wrong */
-    result = look_again(auditor, comparison, look);
-    if (result == FG_OK)
+    bool is_sick = open == RELAY_FINDINGS_OF_SUBJECT; /* enough is known of what it has had */
+    if (result == FG_OK && !is_sick)
+        result = look_again(auditor, comparison, look);
+    if (result == FG_OK && !is_sick)
         result = relay_compare_acknowledged(comparison, &look->compared, watermark,
                                             &auditor->entries_left, &auditor->error);
     bool is_caught_up = fg_ledger_entry_compare(look->compared, watermark) >= 0;
@@ -95,8 +97,11 @@ static enum fg_result open_reader(struct relay_auditor *auditor, struct auditor_
     return sink->calls->reader_open(sink->settings, &sink->reader, &auditor->error);
 }
 
-static void miss_sink(struct relay_auditor *auditor, struct auditor_sink *sink)
+/* Waiting for one sink must not keep the thread from everybody's books. */
+static void miss_sink(struct relay_auditor *auditor, struct auditor_sink *sink, uint64_t began_ns)
 {
+    uint64_t now_ns = fg_clock_steady_ns();
+    sink->away_until_ns = now_ns + AWAY_TIMES * (now_ns - began_ns);
     if (!sink->is_away)
         fg_log(FG_LOG_WARN, "audit_cannot_read", FG_STRING_FIELD("sink", sink->settings->id),
                FG_STRING_FIELD("reason", auditor->error.text));
@@ -107,9 +112,12 @@ static void miss_sink(struct relay_auditor *auditor, struct auditor_sink *sink)
 static void look_at_sink(struct relay_auditor *auditor, size_t index)
 {
     struct auditor_sink *sink = &auditor->sinks[index];
+    uint64_t began_ns = fg_clock_steady_ns();
+    if (began_ns < sink->away_until_ns)
+        return;
     enum fg_result result = open_reader(auditor, sink);
     if (result != FG_OK) {
-        miss_sink(auditor, sink);
+        miss_sink(auditor, sink, began_ns);
         return;
     }
     relay_consumer_set_group(auditor->consumer, sink->settings->id);
@@ -130,7 +138,7 @@ static void look_at_sink(struct relay_auditor *auditor, size_t index)
         relay_findings_looked(auditor->findings, auditor->subject);
         sink->is_away = false;
     } else if (!auditor_is_stopping(auditor)) {
-        miss_sink(auditor, sink);
+        miss_sink(auditor, sink, began_ns);
     }
 }
 

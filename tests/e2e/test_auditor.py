@@ -2,7 +2,9 @@
 says so; and nothing is named while a clean sale is on."""
 import contextlib
 import json
+import socket
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -17,10 +19,15 @@ EVERY = "100ms"
 class Scene:
     """A gateway, a relay that audits ten times a second, a sale, and three orders that are delivered."""
 
-    def __init__(self, stage, **options):
+    def __init__(self, stage, sinks=None, **options):
         self.stage = stage
         self.gateway = stage.gateway(threads=1)
-        self.relay = stage.relay(audit={"every": EVERY, **options})
+        if sinks is None:
+            self.relay = stage.relay(audit={"every": EVERY, **options})
+        else:  # it need not get ready
+            self.relay = stage.relay(start=False, audit={"every": EVERY, **options}, sinks=sinks)
+            self.relay.launch()
+            until(lambda: "event=sink_up sink=ledger" in self.relay.output, "the file is there")
         self.books = stage.sale({"8801": 20, "8802": 20}, per_user=5)
         self.first = [stage.shopper(user).buys("8801", key="k") for user in ("ann", "bob", "cid")]
         self.books.await_delivery()
@@ -119,6 +126,26 @@ def test_a_counter_that_somebody_wrote(stage):
     scene.books.check()
 
 
+def test_a_counter_that_somebody_writes_again_and_again(stage):
+    """No two looks find the same amount, and it is the worst of them all."""
+    scene = Scene(stage)
+    scene.is_quiet()
+    with contextlib.ExitStack() as leak:
+        leaking = threading.Event()
+
+        def goes_on():
+            while not leaking.wait(0.02):
+                scene.redis.hincrby(scene.stock, "free", 1)
+
+        thread = threading.Thread(target=goes_on)
+        leak.callback(thread.join)
+        leak.callback(leaking.set)
+        thread.start()
+        scene.has_frozen()
+    assert scene.relay.output.count("kind=balance") == 1, scene.relay.tail()
+    scene.sells_again()
+
+
 def test_a_ledger_entry_that_somebody_deleted(stage):
     """Of no event of an order, so that only the number of entries tells; and one of an order."""
     scene = Scene(stage)
@@ -172,6 +199,37 @@ def test_a_row_that_the_sink_lost_does_not_freeze(stage):
     with scene.database() as database:  # mended by hand
         database.execute(f"INSERT INTO events VALUES ({','.join('?' * len(row))})", row)
     until(lambda: scene.differences() == [], "nothing differs any more")
+
+
+def test_a_lost_row_is_named_among_more_dead_letters_than_are_read(stage):
+    """Only the letters that come first are held in memory; they excuse no event before the last of them."""
+    scene = Scene(stage)
+    scene.is_quiet()
+    pipe = scene.redis.pipeline()
+    for number in range(4100):
+        entry = f"{4000000000000 + number}-0"
+        pipe.xadd(scene.books.key("8801", "dead"),
+                  {"version": 1, "sink": "ledger", "entry": entry, "event_id": f"1-planted-{entry}", "order": "", "kind": "held",
+                   "reason": "planted", "attempts": 1, "at_ms": 1})
+    pipe.execute()
+    with scene.database() as database:
+        database.execute("DELETE FROM events WHERE event_id = ?", (scene.first[1].order,))
+    scene.has_named("sink_missing")
+
+
+def test_a_sink_that_does_not_answer_keeps_nobody_from_the_books(stage):
+    """Each question to it takes a time-out; the books are looked at all the same, and an audit says what it did not see."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connect = f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=shop user=shop sslmode=disable"
+        scene = Scene(stage, sinks=[{"id": "ledger", "type": "sqlite", "path": "orders.db"},
+                                    {"id": "warehouse", "type": "postgresql", "connect": connect, "timeout": "1s"}])
+        until(lambda: "audit_cannot_read" in scene.relay.output, "the auditor waited for it")
+        began, looks = time.monotonic(), scene.relay.metric("flashgate_relay_audit_looks_total")
+        until(lambda: scene.relay.metric("flashgate_relay_audit_looks_total") >= looks + 40, "the auditor looks on")
+        assert time.monotonic() - began < 10  # a time-out for each look would take forty seconds
+        audit = run("flashgatectl", "--admin", f"unix:{scene.gateway.admin_at}", "audit", "demo")
+        assert audit.returncode == 1 and "THE BOOKS DIFFER" in audit.stdout, audit.stdout
+        assert "not audited: postgresql warehouse" in audit.stdout, audit.stdout
 
 
 def test_a_row_that_is_in_no_ledger_freezes(stage):

@@ -275,29 +275,44 @@ static struct relay_finding finding_of(enum relay_finding_kind kind, uint32_t bu
 }
 
 /* One look at the books of a bucket; mark 0: it met nothing. */
-static unsigned look(struct relay_findings *findings, uint32_t bucket, int64_t mark)
+static enum relay_meeting look(struct relay_findings *findings, uint32_t bucket, int64_t mark)
 {
     struct relay_finding met = finding_of(RELAY_FINDING_COUNTERS, bucket, NULL, mark);
-    unsigned looks = 0;
+    enum relay_meeting meeting = RELAY_MET_NO_ROOM;
     relay_findings_look(findings, met.subject);
     if (mark != 0)
-        looks = relay_findings_meet(findings, &met, 1000);
+        meeting = relay_findings_meet(findings, &met, 1000);
     relay_findings_looked(findings, met.subject);
-    return looks;
+    return meeting;
 }
 
 static void test_two_looks_must_agree(void **state)
 {
     struct relay_findings *findings = relay_findings_new();
     (void)state;
-    assert_int_equal(look(findings, 1, 5), 1);
-    assert_int_equal(look(findings, 2, 5), 1); /* another SKU's is another */
-    assert_int_equal(look(findings, 1, 6), 1); /* it changed: it may be one that passes */
-    assert_int_equal(look(findings, 1, 6), 2);
-    assert_int_equal(look(findings, 1, 6), 3);
+    assert_int_equal(look(findings, 1, 5), RELAY_MET_NEW);
+    assert_int_equal(look(findings, 2, 5), RELAY_MET_NEW); /* another SKU's is another */
+    assert_int_equal(look(findings, 1, 6),
+                     RELAY_MET_AGAIN); /* it changed: it may be one that passes */
+    assert_int_equal(look(findings, 1, 6), RELAY_MET_AGREED);
+    assert_int_equal(look(findings, 1, 6), RELAY_MET_AGREED);
     assert_int_equal(relay_findings_count(findings, RELAY_FINDING_COUNTERS), 2);
-    assert_int_equal(look(findings, 1, 0), 0);
-    assert_int_equal(look(findings, 1, 6), 1); /* not consecutive */
+    assert_int_equal(look(findings, 1, 0), RELAY_MET_NO_ROOM);
+    assert_int_equal(look(findings, 1, 6), RELAY_MET_NEW); /* not consecutive */
+    relay_findings_free(&findings);
+}
+
+/* Whoever sells without writing it down makes the difference larger with each look, and no two are alike. */
+static void test_a_difference_that_grows_is_agreed_on_by_three_looks(void **state)
+{
+    struct relay_findings *findings = relay_findings_new();
+    (void)state;
+    assert_int_equal(look(findings, 1, 5), RELAY_MET_NEW);
+    assert_int_equal(look(findings, 1, 7), RELAY_MET_AGAIN);
+    assert_int_equal(look(findings, 1, 9), RELAY_MET_AGREED);
+    assert_int_equal(look(findings, 1, 0), RELAY_MET_NO_ROOM); /* it passed */
+    assert_int_equal(look(findings, 1, 9), RELAY_MET_NEW);
+    assert_int_equal(look(findings, 1, 8), RELAY_MET_AGAIN);
     relay_findings_free(&findings);
 }
 
@@ -307,12 +322,13 @@ static void test_met_twice_in_one_look_is_met_once(void **state)
     struct relay_finding met = finding_of(RELAY_FINDING_SINK_UNKNOWN, 1, some_sink, 9);
     (void)state;
     relay_findings_look(findings, met.subject);
-    assert_int_equal(relay_findings_meet(findings, &met, 1), 1);
-    assert_int_equal(relay_findings_meet(findings, &met, 1), 1);
+    assert_int_equal(relay_findings_meet(findings, &met, 1), RELAY_MET_NEW);
+    assert_int_equal(relay_findings_meet(findings, &met, 1), RELAY_MET_NEW);
     relay_findings_looked(findings, met.subject);
-    assert_int_equal(look(findings, 1, 0), 0); /* of the books: says nothing of the sink */
+    assert_int_equal(look(findings, 1, 0),
+                     RELAY_MET_NO_ROOM); /* of the books: says nothing of the sink */
     relay_findings_look(findings, met.subject);
-    assert_int_equal(relay_findings_meet(findings, &met, 2), 2);
+    assert_int_equal(relay_findings_meet(findings, &met, 2), RELAY_MET_AGREED);
     relay_findings_free(&findings);
 }
 
@@ -320,10 +336,10 @@ static void test_a_look_that_breaks_off_proves_nothing(void **state)
 {
     struct relay_findings *findings = relay_findings_new();
     (void)state;
-    assert_int_equal(look(findings, 1, 5), 1);
+    assert_int_equal(look(findings, 1, 5), RELAY_MET_NEW);
     relay_findings_look(findings, (struct relay_subject){ 1, NULL });
     assert_int_equal(relay_findings_count(findings, RELAY_FINDING_COUNTERS), 1);
-    assert_int_equal(look(findings, 1, 5), 2);
+    assert_int_equal(look(findings, 1, 5), RELAY_MET_AGREED);
     relay_findings_free(&findings);
 }
 
@@ -333,30 +349,53 @@ static void test_a_resolve_forgets_books_and_sinks_of_its_bucket(void **state)
     struct relay_finding in_sink = finding_of(RELAY_FINDING_SINK_UNKNOWN, 1, some_sink, 9);
     const struct relay_finding *found[RELAY_FINDINGS_OF_SUBJECT];
     (void)state;
-    assert_int_equal(look(findings, 1, 5), 1);
-    assert_int_equal(look(findings, 2, 5), 1);
-    assert_int_equal(relay_findings_meet(findings, &in_sink, 1), 1);
+    assert_int_equal(look(findings, 1, 5), RELAY_MET_NEW);
+    assert_int_equal(look(findings, 2, 5), RELAY_MET_NEW);
+    assert_int_equal(relay_findings_meet(findings, &in_sink, 1), RELAY_MET_NEW);
     assert_int_equal(relay_findings_of(findings, in_sink.subject, found), 1);
     assert_int_equal(found[0]->marks[0], 9);
     relay_findings_forget(findings, 1);
     assert_int_equal(relay_findings_count(findings, RELAY_FINDING_SINK_UNKNOWN), 0);
     assert_int_equal(relay_findings_count(findings, RELAY_FINDING_COUNTERS), 1);
-    assert_int_equal(look(findings, 2, 5), 2);
+    assert_int_equal(look(findings, 2, 5), RELAY_MET_AGREED);
     relay_findings_free(&findings);
 }
 
-static void test_the_list_is_bounded(void **state)
+/* Sinks that lost everything. */
+static void fill(struct relay_findings *findings)
 {
-    struct relay_findings *findings = relay_findings_new();
-    (void)state;
     for (uint32_t bucket = 1; bucket <= RELAY_FINDINGS_MAX; bucket++)
         for (int64_t mark = 1; mark <= RELAY_FINDINGS_OF_SUBJECT + 2; mark++) {
             struct relay_finding met =
                 finding_of(RELAY_FINDING_SINK_MISSING, bucket, some_sink, mark);
             bool has_room = mark <= RELAY_FINDINGS_OF_SUBJECT &&
                             bucket <= RELAY_FINDINGS_MAX / RELAY_FINDINGS_OF_SUBJECT;
-            assert_int_equal(relay_findings_meet(findings, &met, 1), has_room ? 1 : 0);
+            assert_int_equal(relay_findings_meet(findings, &met, 1),
+                             has_room ? RELAY_MET_NEW : RELAY_MET_NO_ROOM);
         }
+}
+
+static void test_the_list_is_bounded(void **state)
+{
+    struct relay_findings *findings = relay_findings_new();
+    (void)state;
+    fill(findings);
+    assert_int_equal(relay_findings_count(findings, RELAY_FINDING_SINK_MISSING),
+                     RELAY_FINDINGS_MAX);
+    relay_findings_free(&findings);
+}
+
+static void test_what_freezes_finds_room_in_a_full_list(void **state)
+{
+    struct relay_findings *findings = relay_findings_new();
+    struct relay_finding unknown = finding_of(RELAY_FINDING_SINK_UNKNOWN, 1, some_sink, 99);
+    (void)state;
+    fill(findings);
+    assert_int_equal(look(findings, 5000, 3), RELAY_MET_NEW);
+    assert_int_equal(look(findings, 5000, 3), RELAY_MET_AGREED);
+    assert_int_equal(relay_findings_meet(findings, &unknown, 1), RELAY_MET_NEW);
+    assert_int_equal(relay_findings_count(findings, RELAY_FINDING_SINK_MISSING),
+                     RELAY_FINDINGS_MAX - 2);
     relay_findings_free(&findings);
 }
 
@@ -388,10 +427,12 @@ int main(void)
         cmocka_unit_test(test_a_damaged_entry_is_an_entry),
         cmocka_unit_test(test_only_what_differs_is_told),
         cmocka_unit_test(test_two_looks_must_agree),
+        cmocka_unit_test(test_a_difference_that_grows_is_agreed_on_by_three_looks),
         cmocka_unit_test(test_met_twice_in_one_look_is_met_once),
         cmocka_unit_test(test_a_look_that_breaks_off_proves_nothing),
         cmocka_unit_test(test_a_resolve_forgets_books_and_sinks_of_its_bucket),
         cmocka_unit_test(test_the_list_is_bounded),
+        cmocka_unit_test(test_what_freezes_finds_room_in_a_full_list),
         cmocka_unit_test(test_it_is_shown_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
