@@ -106,8 +106,9 @@ static void meet_delta(struct relay_auditor *auditor, const struct fg_stock_book
         struct relay_finding finding = { .kind = RELAY_FINDING_LEDGER_GAP,
                                          .marks = { delta.entries } };
         snprintf(finding.text, sizeof finding.text,
-                 "the ledger has %" PRIu64 " entries, %" PRIu64 " were read", entries,
-                 look->sums.entries);
+                 "the ledger has %" PRIu64 " entries, %" PRIu64 " were read: %s", entries,
+                 look->sums.entries,
+                 entries < look->sums.entries ? "some were deleted" : "some slipped in");
         auditor_meet(auditor, &finding);
     }
 }

@@ -155,6 +155,10 @@ def test_a_ledger_entry_that_somebody_deleted(stage):
     paused, = [entry for entry, fields in scene.redis.xrange(scene.ledger) if fields["event"] == "paused"]
     scene.redis.xdel(scene.ledger, paused)
     scene.has_named("ledger_gap")
+    entries = scene.redis.xlen(scene.ledger)
+    told = run("flashgatectl", "--admin", f"unix:{scene.gateway.admin_at}", "audit", "demo")
+    assert told.returncode == 1, told
+    assert f"the ledger has {entries} entries, {entries + 1} were read: some were deleted" in told.stdout, told
     scene.has_frozen()
     scene.sells_again()
     scene.relay.terminate()

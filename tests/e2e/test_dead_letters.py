@@ -207,18 +207,20 @@ def test_who_gets_a_lease_back_looks_for_letters_anew(shop, relay, new_relay):
     assert letters(shop) == []
 
 
-def test_a_letter_of_another_version_is_left_alone(shop, relay):
+@pytest.mark.parametrize("version", ["2", "0", None], ids=["newer", "older", "none"])
+def test_a_letter_of_another_version_is_left_alone(shop, relay, version):
     Database(relay).refuse("eve")
     eve, = shop.buy(1, "eve")
     wait_until("it was put aside", lambda: letters(shop))
     Database(relay).mend("eve")
     place, fields = shop.redis.xrange(DEAD)[0]
     shop.redis.xdel(DEAD, place)
-    shop.redis.xadd(DEAD, {**fields, "version": "2"})
+    del fields["version"]
+    shop.redis.xadd(DEAD, {**fields, **({"version": version} if version else {})})
     for target, more in (("/retry", {}), ("/drop", {"reason": "why not"})):
         answer = call(relay, "POST", target, {"all": True, **more})[1]
         assert (answer["delivered"], answer["dropped"]) == (0, 0)
-        assert f"ledger:{eve}" in answer["refused"][0] and 'is of version "2"' in answer["refused"][0]
+        assert f"ledger:{eve}" in answer["refused"][0] and f'is of version "{version or ""}"' in answer["refused"][0]
     assert "version" in call(relay, "GET", "")[1]["letters"][0]["problem"]
     assert len(letters(shop)) == 1
 
