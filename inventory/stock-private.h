@@ -23,8 +23,11 @@ enum fg_result stock_read_cut(struct fg_redis *redis, const struct fg_catalogue_
 struct stock_sums {
     int64_t total, held, sold;        /* the ledger's */
     int64_t buyers_held, buyers_sold; /* the users' records' */
-    uint64_t entries;                 /* of the ledger */
-    uint64_t unreadable;              /* entries and records that are malformed */
+    /* Units of orders up to the cut that events behind it moved: where a record was read before and where after, nobody
+     * can tell, so the records may lack as many held ones and have as many sold ones more. */
+    int64_t held_since, sold_since;
+    uint64_t entries;    /* of the ledger */
+    uint64_t unreadable; /* entries and records that are malformed */
 };
 
 /* The ledger up to and with `last`, and the users' records of orders that are not newer. */

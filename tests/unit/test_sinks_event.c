@@ -205,9 +205,9 @@ static void more_fields_than_an_entry_may_have_are_not_read(void **state)
     (void)state;
     for (size_t i = 0; i < FG_COUNT_OF(fields); i++)
         fields[i] = FG_TEXT("event");
-    refused(relay_decode(&origin, fg_text_of(first_entry), fields, FG_COUNT_OF(fields), &event,
-                         &error),
-            "too large number of fields");
+    refused(
+        relay_decode(&origin, fg_text_of(first_entry), fields, FG_COUNT_OF(fields), &event, &error),
+        "too large number of fields");
 }
 
 static void any_bytes_are_survived(void **state)
