@@ -270,6 +270,8 @@ static enum fg_result give_verdict(const struct fg_ctl *ctl, const struct books 
 enum fg_result fg_audit(const struct fg_ctl *ctl, const char *const *values, struct fg_error *error)
 {
     struct books books = { 0 };
+    if (ctl->text[FG_OWN_ARCHIVE] != NULL)
+        return fg_audit_archive(ctl, values, error);
     enum fg_result result = ask_gateway(ctl, values, &books, error);
 
     if (result == FG_OK)

@@ -37,6 +37,8 @@ enum fg_own_flag {
     FG_OWN_KEYS,
     FG_OWN_SINK,
     FG_OWN_ORDER,
+    FG_OWN_ARCHIVE,
+    FG_OWN_OUTPUT,
     FG_OWN_FLAGS
 };
 

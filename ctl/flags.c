@@ -3,6 +3,7 @@
 
 static const struct {
     const char *name, *value, *help;
+    char letter;
 } own_flags[FG_OWN_FLAGS] = {
     [FG_OWN_WAIT] = { "wait", NULL, "return when every worker runs it (at most 10 s)" },
     [FG_OWN_ONCE] = { "once", NULL, "print once, also on a terminal" },
@@ -20,6 +21,9 @@ static const struct {
     [FG_OWN_LIMIT] = { "limit", "N", "at most so many, 1 to 1000 (else 100)" },
     [FG_OWN_DECRYPT] = { "decrypt", NULL, "open the record's sealed sections; needs --keys" },
     [FG_OWN_KEYS] = { "keys", "FOLDER", "files ID.key of the keys that sealed them" },
+    [FG_OWN_ARCHIVE] = { "archive", "NAME",
+                         "an archive of the relay: its file's name, or its sale" },
+    [FG_OWN_OUTPUT] = { "output", "DIR|FILE.zip", "where it goes (else SALE-report.zip)", 'o' },
     [FG_OWN_EVERY] = { "all", NULL, "all of them" },
     [FG_OWN_SINK] = { "sink", "SINK", "the sink" },
     [FG_OWN_ORDER] = { "order", "ORDER", "the letters of this order" },
@@ -37,6 +41,7 @@ void fg_own_flag_rows(struct fg_ctl *ctl, unsigned mask, struct fg_flag rows[FG_
             continue;
         *rows++ = (struct fg_flag){
             .name = own_flags[i].name,
+            .letter = own_flags[i].letter,
             .value = own_flags[i].value,
             .help = own_flags[i].help,
             .is_set = &ctl->is_set[i],

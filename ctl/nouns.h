@@ -19,6 +19,7 @@ FG_CTL_VERB(fg_sale_pause);
 FG_CTL_VERB(fg_sale_resume);
 FG_CTL_VERB(fg_sale_end);
 FG_CTL_VERB(fg_sale_resolve);
+FG_CTL_VERB(fg_sale_archive);
 FG_CTL_VERB(fg_stock_add);
 FG_CTL_VERB(fg_order_show);
 FG_CTL_VERB(fg_orders);
@@ -27,6 +28,11 @@ FG_CTL_VERB(fg_order_confirm);
 FG_CTL_VERB(fg_order_cancel);
 /* FG_REFUSED when books differ. */
 FG_CTL_VERB(fg_audit);
+FG_CTL_VERB(fg_audit_archive); /* with --archive */
+/* FG_INVALID: --archive names a place, and the relay knows only its own. */
+enum fg_result fg_check_archive_name(const struct fg_ctl *ctl,
+                                     struct fg_error *error) FG_MUST_CHECK;
+FG_CTL_VERB(fg_report);
 FG_CTL_VERB(fg_config_check);
 FG_CTL_VERB(fg_config_diff);
 FG_CTL_VERB(fg_config_reload);

@@ -9,7 +9,7 @@
 #include "nouns.h"
 
 enum {
-    NAMES_MAX = 16,
+    NAMES_MAX = 24,
     LETTERS_MAX = 100, /* as many as the relay takes at once */
     ORDERS_MAX = 10000 /* on a command line; - reads more */
 };
@@ -101,6 +101,20 @@ static const struct fg_verb verbs[] = {
       .examples = "flashgatectl sale resolve demo 8801 --reason 'restored from a backup'\n"
                   "flashgatectl sale resolve demo 8801 --to open --reason 'counter mended'\n",
       .run = fg_sale_resolve },
+    { .noun = "sale",
+      .name = "archive",
+      .values = "SALE",
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Take an ended sale out of Redis, into a file.",
+      .more =
+          "The relay writes STATE_DIR/archive/SALE-EPOCH.jsonl.gz and its sha256, reads it back, "
+          "and\n"
+          "only then takes the keys away. Refused while units are held, letters are dead, a sink\n"
+          "has not acknowledged everything, or books differ. Killed at any point and repeated, it\n"
+          "completes.\n",
+      .examples = "flashgatectl sale archive demo\n",
+      .run = fg_sale_archive },
     { .noun = "stock",
       .name = "add",
       .values = "SALE SKU N",
@@ -165,6 +179,7 @@ static const struct fg_verb verbs[] = {
       .run = fg_order_cancel },
     { .name = "audit",
       .values = "[SALE]",
+      .flags = FG_OWN_BIT(FG_OWN_ARCHIVE),
       .minimum = 0,
       .maximum = 1,
       .help = "Compare stock, ledger, buyers and what the sinks have.",
@@ -175,10 +190,29 @@ static const struct fg_verb verbs[] = {
           "audited, and the output says so; with --relay it must answer (else 3).\n"
           "The relay's auditor watches all the time; what it found and is still so counts too.\n"
           "With --json the relay's document is the member \"relay\" (null: not asked), and what\n"
-          "its auditor knows is \"watch\".\n",
+          "its auditor knows is \"watch\".\n"
+          "With --archive the relay reads an archive: its checksum, every entry and sum, and what\n"
+          "the sinks have of it.\n",
       .examples = "flashgatectl audit\n"
-                  "flashgatectl audit demo\n",
+                  "flashgatectl audit demo\n"
+                  "flashgatectl audit --archive demo\n",
       .run = fg_audit },
+    { .name = "report",
+      .values = "SALE",
+      .flags = FG_OWN_BIT(FG_OWN_OUTPUT) | FG_OWN_BIT(FG_OWN_ARCHIVE),
+      .minimum = 1,
+      .maximum = 1,
+      .help = "Write a report of a sale: a page, tables, configurations.",
+      .more =
+          "From the books while the sale is in Redis, from its archive after that. One zip (or a\n"
+          "folder) with report.html, report.json, orders.csv, timeline.csv and the configuration "
+          "of\n"
+          "each gateway. What requests were answered is what gateways counted since they were\n"
+          "started, of all sales.\n",
+      .examples = "flashgatectl report demo\n"
+                  "flashgatectl report demo --archive demo-5f3c9a1e.jsonl.gz\n"
+                  "flashgatectl report demo -o /srv/reports/demo.zip\n",
+      .run = fg_report },
     { .noun = "config",
       .name = "check",
       .values = "[FILE]",

@@ -19,6 +19,7 @@
 
 #include "admin-private.h"
 #include "background.h"
+#include "gateway_metrics.h"
 #include "order_json.h"
 #include "reload.h"
 #include "worker.h"
@@ -682,28 +683,36 @@ static json_t *json_worker(const struct worker *worker)
                      (json_int_t)worker_config_generation(worker));
 }
 
+static void add_answer(void *context, const char *code, uint64_t count)
+{
+    (void)json_object_set_new(context, code, json_integer((json_int_t)count));
+}
+
 static void handle_status(struct fg_http_request *request, const struct fg_route_match *match)
 {
     (void)match;
     struct gateway *gateway = admin_gateway(request);
+    json_t *answers = json_object();
     char problem[FG_ERROR_TEXT_BYTES];
     const char *why_not = NULL;
     json_t *workers = json_array();
     background_problem(gateway->background, problem, sizeof problem);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         json_array_append_new(workers, json_worker(gateway->workers[i]));
+    gateway_metrics_each_answer(gateway, add_answer, answers);
     bool is_ready = gateway_is_ready(gateway, &why_not);
     json_t *redis = json_pack(
         "{s:s, s:b, s:b, s:b, s:s}", "address", gateway->options->redis.address, "connected",
         gateway_reaches_redis(gateway), "embedded", gateway->options->redis.embedded, "adopted",
         background_is_adopted(gateway->background), "problem", problem);
     uint64_t uptime_ns = fg_clock_steady_ns() - gateway->started_ns;
-    json_t *answer = json_pack(
-        "{s:s, s:s, s:i, s:I, s:b, s:s, s:I, s:i, s:o, s:o}", "program", "flashgate", "version",
-        FG_VERSION, "pid", (int)getpid(), "uptime_s", (json_int_t)(uptime_ns / FG_SECOND_IN_NS),
-        "ready", is_ready, "why_not", why_not == NULL ? "" : why_not, "generation",
-        (json_int_t)atomic_load(&gateway->generation), "sales",
-        (int)atomic_load(&gateway->sale_count), "redis", redis, "workers", workers);
+    json_t *answer = json_pack("{s:s, s:s, s:i, s:I, s:b, s:s, s:I, s:i, s:o, s:o, s:o}", "program",
+                               "flashgate", "version", FG_VERSION, "pid", (int)getpid(), "uptime_s",
+                               (json_int_t)(uptime_ns / FG_SECOND_IN_NS), "ready", is_ready,
+                               "why_not", why_not == NULL ? "" : why_not, "generation",
+                               (json_int_t)atomic_load(&gateway->generation), "sales",
+                               (int)atomic_load(&gateway->sale_count), "redis", redis, "workers",
+                               workers, "answers", answers);
     admin_answer_json(request, answer);
 }
 

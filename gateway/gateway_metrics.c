@@ -469,6 +469,24 @@ void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *pag
     fg_metrics_sample(page, &build_info, "version=\"" FG_VERSION "\"", 1);
 }
 
+void gateway_metrics_each_answer(const struct gateway *gateway,
+                                 void (*each)(void *context, const char *code, uint64_t count),
+                                 void *context)
+{
+    struct fg_metrics_block *blocks[WORKERS_MAX];
+    unsigned buy = 0;
+    while (strcmp(public_route_labels[buy], "buy") != 0)
+        buy++;
+    for (unsigned w = 0; w < gateway->worker_count; w++)
+        blocks[w] = worker_metrics(gateway->workers[w]);
+    for (unsigned code = 0; codes[code] != NULL; code++) {
+        uint64_t count = fg_metrics_sum(blocks, gateway->worker_count, METRIC_REQUESTS,
+                                        gateway_request_cell(buy, code));
+        if (count > 0)
+            each(context, codes[code], count);
+    }
+}
+
 void gateway_metrics_print(FILE *out)
 {
     const struct fg_metric *const own[] = {

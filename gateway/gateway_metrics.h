@@ -29,6 +29,10 @@ enum {
 };
 /* Control thread. `page` of GATEWAY_PAGE_BYTES. */
 void gateway_metrics_render(const struct gateway *gateway, struct fg_buffer *page);
+/* What requests to buy were answered since the program began, by code ("ok": 2xx), without those that never were. */
+void gateway_metrics_each_answer(const struct gateway *gateway,
+                                 void (*each)(void *context, const char *code, uint64_t count),
+                                 void *context);
 /* The tables themselves, for docs and checks: name, type, help. */
 void gateway_metrics_print(FILE *out);
 

@@ -25,8 +25,10 @@ static void merge_sale(const struct relay_consumer *consumer, const struct fg_ca
             continue;
         if (*place == 0)
             *place = ++*count;
-        else if (strcmp(buckets[*place - 1].origin.epoch, sku->terms.epoch) == 0)
+        else if (strcmp(buckets[*place - 1].origin.epoch, sku->terms.epoch) == 0) {
+            buckets[*place - 1].is_gone = false;
             continue;
+        }
         fill_bucket(&buckets[*place - 1], sale, sku);
     }
 }
@@ -45,9 +47,11 @@ static enum fg_result merge(const struct relay_consumer *consumer,
         free(place_of);
         return fg_error_set(error, FG_EXHAUSTED, "no memory for %zu buckets", most);
     }
-    for (size_t place = 0; place < *count_at; place++)
+    for (size_t place = 0; place < *count_at; place++) {
+        buckets[place].is_gone = true; /* until it is met */
         if (buckets[place].origin.bucket < catalogue->bucket_limit)
             place_of[buckets[place].origin.bucket] = place + 1;
+    }
     for (uint32_t sale = 0; sale < catalogue->sale_count; sale++)
         merge_sale(consumer, &catalogue->sales[sale], place_of, buckets, count_at);
     free(place_of);

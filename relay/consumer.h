@@ -37,6 +37,8 @@ struct relay_bucket {
     bool has_group;                /* the consumer group is known to exist */
     bool wants_pending;            /* the next read starts with what is pending, whoever left it */
     uint64_t claim_due_ns;         /* when to look for such entries anyway */
+    bool is_closed; /* the ledger's last event, `archived`, was acknowledged: then it may vanish */
+    bool is_gone;   /* the catalogue does not have it any more */
 };
 
 enum relay_read_outcome {
@@ -75,7 +77,8 @@ void relay_consumer_disconnect(struct relay_consumer *consumer);
 bool relay_consumer_is_connected(const struct relay_consumer *consumer);
 
 /* Brings the list up to the catalogue: new buckets are appended, those that are known keep their place
- * and state (unless their epoch is another: then they begin anew), none is ever taken away. *buckets_at is
+ * and state (unless their epoch is another: then they begin anew), none is ever taken away: what has left the
+ * catalogue is_gone. *buckets_at is
  * reallocated; the caller frees it. */
 enum fg_result relay_consumer_refresh(struct relay_consumer *consumer,
                                       struct relay_bucket **buckets_at, size_t *count_at,
@@ -123,6 +126,11 @@ enum fg_result relay_consumer_watermark(struct relay_consumer *consumer,
                                         const struct relay_bucket *bucket,
                                         struct fg_ledger_entry *watermark_r,
                                         struct fg_error *error) FG_MUST_CHECK;
+/* The groups there are on the bucket's ledger, of this relay's sinks and of others'; at most `most` names. */
+enum fg_result relay_consumer_groups(struct relay_consumer *consumer,
+                                     const struct relay_bucket *bucket,
+                                     char (*names)[FG_NAME_BYTES + 1], size_t most, size_t *count_r,
+                                     struct fg_error *error) FG_MUST_CHECK;
 /* {0, 0}: the ledger is empty. */
 enum fg_result relay_consumer_last_entry(struct relay_consumer *consumer,
                                          const struct relay_bucket *bucket,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "admin_access.h"
+#include "admin_archive.h"
 #include "admin_orders.h"
 #include "admin_dead.h"
 #include "audit.h"
@@ -68,6 +69,7 @@ struct relay_control {
     size_t audits_waiting_count;
     struct relay_inquiry *inquiry;
     struct relay_admin_dead dead;
+    struct relay_admin_archive archive;
 };
 
 static struct relay_control *control_of(const struct fg_http_request *request)
@@ -346,6 +348,32 @@ static void drop_dead(struct fg_http_request *request, const struct fg_route_mat
     relay_admin_dead_change(&control_of(request)->dead, request, RELAY_DEAD_DROP);
 }
 
+/* --- archives and reports --------------------------------------------------------------------------- */
+
+static void post_archive(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_archive_start(&control_of(request)->archive, request);
+}
+
+static void get_archive(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_archive_progress(&control_of(request)->archive, request);
+}
+
+static void get_archive_audit(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_archive_audit(&control_of(request)->archive, request);
+}
+
+static void get_report(struct fg_http_request *request, const struct fg_route_match *match)
+{
+    (void)match;
+    relay_admin_archive_report(&control_of(request)->archive, request);
+}
+
 /* A delivery's last wake may come while the control is being closed, when there is no audit any more. */
 static void woken(void *owner)
 {
@@ -356,6 +384,8 @@ static void woken(void *owner)
         relay_admin_orders_answer(control->inquiry);
     if (control->dead.desk != NULL)
         relay_admin_dead_answer(&control->dead);
+    if (control->archive.desk != NULL)
+        relay_admin_archive_answer(&control->archive);
 }
 
 void relay_control_wake(void *control)
@@ -384,6 +414,10 @@ static const struct fg_route admin_routes[] = {
     { FG_HTTP_GET, "/admin/v1/dead/{id}", get_dead_letter, "dead_letter" },
     { FG_HTTP_POST, "/admin/v1/dead/retry", retry_dead, "dead_retry" },
     { FG_HTTP_POST, "/admin/v1/dead/drop", drop_dead, "dead_drop" },
+    { FG_HTTP_POST, "/admin/v1/archive", post_archive, "archive_start" },
+    { FG_HTTP_GET, "/admin/v1/archive", get_archive, "archive" },
+    { FG_HTTP_GET, "/admin/v1/archive/audit", get_archive_audit, "archive_audit" },
+    { FG_HTTP_GET, "/admin/v1/report", get_report, "report" },
     { FG_HTTP_GET, "/metrics", get_metrics, "metrics" },
     { FG_HTTP_GET, "/healthz", get_healthz, "healthz" },
     { FG_HTTP_GET, "/readyz", get_readyz, "readyz" },
@@ -541,6 +575,7 @@ static void stop(struct relay_control *control)
         relay_delivery_stop(control->deliveries[index]);
     refuse_audits(control, FG_TEXT("the relay is stopping"));
     relay_admin_dead_stop(&control->dead);
+    relay_admin_archive_stop(&control->archive);
 }
 
 static void signal_came(struct fg_watch *watch)
@@ -605,7 +640,9 @@ enum fg_result relay_control_open(const struct relay_options *options,
     fg_timer_init(&control->admin_retry, retry_admin);
     control->audit = relay_audit_new(options, relay_control_wake, control);
     control->dead.desk = relay_dead_desk_new(options, relay_control_wake, control);
-    bool is_whole = control->audit != NULL && control->dead.desk != NULL;
+    control->archive.desk = relay_ledger_desk_new(options, relay_control_wake, control);
+    bool is_whole =
+        control->audit != NULL && control->dead.desk != NULL && control->archive.desk != NULL;
     enum fg_result result = !is_whole ? fg_error_set(error, FG_EXHAUSTED, "no memory")
                                       : find_admin_address(control, error);
     if (result == FG_OK)
@@ -699,6 +736,7 @@ void relay_control_close(struct relay_control **control_at)
     relay_audit_free(&control->audit); /* it wakes the ring when it ends */
     relay_inquiry_stop(control->inquiry);
     relay_dead_desk_free(&control->dead.desk);
+    relay_ledger_desk_free(&control->archive.desk);
     if (control->ring != NULL) {
         if (control->is_admin_listening)
             unlink(control->admin_address.socket.local.sun_path);

@@ -302,7 +302,8 @@ static enum state step_reading(struct relay_lane *lane)
     if (relay_is_link_error(result))
         return link_lost(lane);
     if (result != FG_OK) {
-        relay_lane_stop_bucket(lane, &lane->error);
+        if (!relay_lane_let_go(lane))
+            relay_lane_stop_bucket(lane, &lane->error);
         forget_batch(lane);
         return CHOOSING;
     }
@@ -369,6 +370,8 @@ static enum state step_acknowledging(struct relay_lane *lane)
         relay_lane_stop_bucket(lane, &lane->error);
     } else {
         relay_lane_note_dead(lane, letters);
+        relay_lane_bucket(lane)->is_closed =
+            lane->batch.events[lane->batch.count - 1].kind == RELAY_EVENT_ARCHIVED;
     }
     if (result == FG_OK && lane->batch.is_broken) {
         relay_lane_stop_bucket(lane, &lane->batch.breakage);

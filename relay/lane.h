@@ -93,6 +93,8 @@ void relay_lane_expect_pending(struct relay_lane *lane);
 /* The bucket in hand needs a person; the others go on. */
 void relay_lane_stop_bucket(struct relay_lane *lane, const struct fg_error *why);
 void relay_lane_start_bucket(struct relay_lane *lane);
+/* The bucket in hand cannot be read: is that because it was archived? Then it is not looked at again. */
+bool relay_lane_let_go(struct relay_lane *lane) FG_MUST_CHECK;
 /* When they are due; FG_OK unless the link is lost. */
 enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;
 enum fg_result relay_lane_measure_backlog(struct relay_lane *lane, uint64_t now_ns) FG_MUST_CHECK;

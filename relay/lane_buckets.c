@@ -73,6 +73,37 @@ void relay_lane_start_bucket(struct relay_lane *lane)
     relay_status_set_stopped(&lane->status, lane->schedule.current, "");
 }
 
+/* --- a bucket that was archived --------------------------------------------------------------------- */
+
+static void set_gone(struct relay_lane *lane, size_t index, bool is_gone)
+{
+    struct relay_turn *turn = &lane->schedule.turns[index];
+    if (turn->is_over == is_gone)
+        return;
+    turn->is_over = is_gone;
+    turn->is_stopped = false;
+    lane->buckets[index].token = 0;
+    relay_lane_forget_dead(lane, index);
+    relay_status_set_gone(&lane->status, index, is_gone);
+}
+
+bool relay_lane_let_go(struct relay_lane *lane)
+{
+    if (!relay_lane_bucket(lane)->is_closed)
+        return false;
+    set_gone(lane, lane->schedule.current, true);
+    return true;
+}
+
+static void take_leave(struct relay_lane *lane)
+{
+    for (size_t index = 0; index < lane->bucket_count; index++) {
+        const struct relay_bucket *bucket = &lane->buckets[index];
+        if (bucket->is_gone || !bucket->is_closed)
+            set_gone(lane, index, bucket->is_gone);
+    }
+}
+
 /* --- the catalogue and the backlog ------------------------------------------------------------------ */
 
 /* A catalogue that cannot be read stops nobody: the buckets that are known go on. */
@@ -108,13 +139,14 @@ enum fg_result relay_lane_refresh_catalogue(struct relay_lane *lane, uint64_t no
         return miss_catalogue(lane);
     }
     lane->is_catalogue_missed = false;
+    take_leave(lane);
     return FG_OK;
 }
 
 static enum fg_result measure_bucket(struct relay_lane *lane, size_t index)
 {
     struct relay_backlog backlog = { 0, 0 };
-    if (!lane->schedule.turns[index].is_caught_up) {
+    if (!lane->schedule.turns[index].is_caught_up && !lane->schedule.turns[index].is_over) {
         enum fg_result result =
             relay_consumer_backlog(lane->consumer, &lane->buckets[index], &backlog, &lane->error);
         if (relay_is_link_error(result))

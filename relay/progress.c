@@ -56,6 +56,35 @@ static enum fg_result find_group(struct relay_consumer *consumer, const char *or
     return FG_OK;
 }
 
+static void keep_name(const redisReply *pairs, char name[FG_NAME_BYTES + 1])
+{
+    for (size_t at = 0; relay_reply_is_array(pairs, 0) && at + 1 < pairs->elements; at += 2)
+        if (fg_text_equal(relay_reply_text(pairs->element[at]), FG_TEXT("name")))
+            relay_copy_text(name, FG_NAME_BYTES + 1, relay_reply_text(pairs->element[at + 1]));
+}
+
+enum fg_result relay_consumer_groups(struct relay_consumer *consumer,
+                                     const struct relay_bucket *bucket,
+                                     char (*names)[FG_NAME_BYTES + 1], size_t most, size_t *count_r,
+                                     struct fg_error *error)
+{
+    char orders[FG_REDIS_KEY_BYTES];
+    fg_bucket_key(orders, bucket->origin.bucket, "orders");
+    const char *words[] = { "XINFO", "GROUPS", orders };
+    *count_r = 0;
+    enum fg_result result = relay_consumer_ask(consumer, error, words, FG_COUNT_OF(words));
+    if (result != FG_OK)
+        return result;
+    if (!relay_reply_is_array(consumer->reply, 0) || consumer->reply->elements > most)
+        return relay_consumer_unexpected(error, "XINFO GROUPS", bucket->origin.bucket);
+    for (size_t index = 0; index < consumer->reply->elements; index++) {
+        names[index][0] = '\0';
+        keep_name(consumer->reply->element[index], names[index]);
+    }
+    *count_r = consumer->reply->elements;
+    return FG_OK;
+}
+
 /* The lowest pending entry; {0, 0}: nothing is pending. */
 static enum fg_result find_pending(struct relay_consumer *consumer, const char *orders,
                                    struct fg_ledger_entry *lowest_r, struct fg_error *error)

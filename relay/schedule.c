@@ -52,6 +52,8 @@ bool relay_schedule_next(struct relay_schedule *schedule, uint64_t now_ns, uint6
     for (size_t step = 1; step <= schedule->count; step++) {
         size_t index = (schedule->current + step) % schedule->count;
         uint64_t due_ns = schedule->turns[index].due_ns;
+        if (schedule->turns[index].is_over)
+            continue;
         if (due_ns <= now_ns) {
             schedule->current = index;
             return true;

@@ -17,6 +17,7 @@ struct relay_turn {
     uint64_t pause_ns; /* the last one; 0: there was something */
     bool is_caught_up; /* at the last look everything was acknowledged */
     bool is_stopped;   /* until a person has looked */
+    bool is_over;      /* the bucket is gone: never again, whatever is due */
 };
 
 struct relay_schedule {

@@ -114,6 +114,22 @@ void relay_status_set_backlog(struct relay_status *status, size_t index,
     pthread_mutex_unlock(&status->lock);
 }
 
+void relay_status_set_gone(struct relay_status *status, size_t index, bool is_gone)
+{
+    pthread_mutex_lock(&status->lock);
+    assert(index < status->bucket_count);
+    struct relay_bucket_status *shown = &status->buckets[index];
+    shown->is_gone = is_gone;
+    if (is_gone) {
+        status->buckets_stopped -= shown->problem[0] != '\0';
+        shown->problem[0] = '\0';
+        shown->token = 0;
+        shown->backlog = (struct relay_backlog){ 0, 0 };
+        shown->dead = 0;
+    }
+    pthread_mutex_unlock(&status->lock);
+}
+
 void relay_status_set_dead(struct relay_status *status, size_t index, uint64_t letters)
 {
     pthread_mutex_lock(&status->lock);
@@ -162,11 +178,11 @@ void relay_status_add(struct relay_status *status, struct relay_status_sums *sum
     sums->catalogue_read += status->catalogue_read;
     sums->delivered += status->delivered;
     sums->batches += status->batches;
-    sums->buckets += status->bucket_count;
     sums->buckets_stopped += status->buckets_stopped;
     if (sums->problem[0] == '\0')
         copy_text(sums->problem, sizeof sums->problem, status->problem);
     for (size_t index = 0; index < status->bucket_count; index++) {
+        sums->buckets += !status->buckets[index].is_gone;
         add_backlog(&sums->backlog, &status->buckets[index].backlog);
         sums->dead += status->buckets[index].dead;
         sums->leases_held += status->buckets[index].token != 0;
@@ -226,6 +242,8 @@ void relay_status_add_buckets(struct relay_status *status, bool *is_first, struc
 {
     pthread_mutex_lock(&status->lock);
     for (size_t index = 0; index < status->bucket_count; index++) {
+        if (status->buckets[index].is_gone)
+            continue;
         if (!*is_first)
             fg_buffer_add_byte(out, ',');
         *is_first = false;

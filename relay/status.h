@@ -24,6 +24,7 @@ struct relay_bucket_status {
     struct relay_backlog backlog;
     uint64_t dead;                     /* letters, while the lease is ours */
     char problem[RELAY_PROBLEM_BYTES]; /* why it is stopped; "" it is not */
+    bool is_gone;                      /* it was archived: not shown any more */
 };
 
 struct relay_status {
@@ -50,6 +51,8 @@ void relay_status_set_lease(struct relay_status *status, size_t index,
                             const struct relay_bucket *bucket);
 void relay_status_set_backlog(struct relay_status *status, size_t index,
                               const struct relay_backlog *backlog);
+/* Takes the bucket off the board, or puts it back. */
+void relay_status_set_gone(struct relay_status *status, size_t index, bool is_gone);
 void relay_status_set_dead(struct relay_status *status, size_t index, uint64_t letters);
 /* "" ends the stop. */
 void relay_status_set_stopped(struct relay_status *status, size_t index, const char *problem);

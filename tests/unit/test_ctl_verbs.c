@@ -48,9 +48,9 @@ static void test_a_slip_is_answered_with_the_nearest_verb(void **state)
     assert_misses(WORDS("sale", "aply", "x"), "no verb 'sale aply' (did you mean 'sale apply'?)");
     assert_misses(WORDS("purchase"),
                   "no verb 'purchase'; expected one of: status, sale, stock, "
-                  "orders, order, audit, config, limits, breakers, breaker, dead, explain");
+                  "orders, order, audit, report, config, limits, breakers, breaker, dead, explain");
     assert_misses(WORDS("sale"), "'sale' needs a verb: apply, list, show, pause, resume, end, "
-                                 "resolve");
+                                 "resolve, archive");
 }
 
 static void test_the_number_of_values_is_checked(void **state)
