@@ -318,6 +318,28 @@ static enum fg_result apply_sale(struct fg_stage *stage, const char *sale_file,
     return say_ended(&command, error);
 }
 
+static enum fg_result put_on(struct fg_stage *stage, const char *sale, const char *sale_file,
+                             struct fg_error *error)
+{
+    char target[128];
+    (void)snprintf(target, sizeof target, "/v1/sales/%s", sale);
+    enum fg_result result = apply_sale(stage, sale_file, error);
+    if (result == FG_OK)
+        result = await(&stage->gateway, stage->public, target, is_open, SALE_MS, error);
+    return result;
+}
+
+enum fg_result fg_stage_put_on(struct fg_stage *stage, const char *sale, const char *definition,
+                               struct fg_error *error)
+{
+    char path[FG_ADDRESS_BYTES];
+    (void)snprintf(path, sizeof path, "%s/sale.yaml", stage->folder);
+    enum fg_result result = write_file(stage, "sale.yaml", definition, error);
+    if (result == FG_OK)
+        result = put_on(stage, sale, path, error);
+    return result;
+}
+
 /* Redis says its own process id, so that it can be looked for when the gateway is gone. */
 static pid_t ask_redis_pid(const struct fg_stage *stage)
 {
@@ -353,8 +375,6 @@ static void note_processes(struct fg_stage *stage)
 enum fg_result fg_stage_start(struct fg_stage *stage, const struct fg_sale *sale,
                               const char *sale_file, struct fg_error *error)
 {
-    char target[128];
-    (void)snprintf(target, sizeof target, "/v1/sales/%s", sale->name);
     enum fg_result result =
         start_server(stage, &stage->gateway, "flashgate", "gateway.yaml", "gateway.log", error);
     if (result == FG_OK)
@@ -366,9 +386,7 @@ enum fg_result fg_stage_start(struct fg_stage *stage, const struct fg_sale *sale
         result = await(&stage->relay, stage->relay_metrics, "/healthz", is_ok, READY_MS, error);
     note_processes(stage);
     if (result == FG_OK)
-        result = apply_sale(stage, sale_file, error);
-    if (result == FG_OK)
-        result = await(&stage->gateway, stage->public, target, is_open, SALE_MS, error);
+        result = put_on(stage, sale->name, sale_file, error);
     return result;
 }
 
@@ -454,6 +472,7 @@ void fg_stage_invite(const struct fg_stage *stage, const struct fg_sale *sale, F
                   "  curl -s http://%s/metrics | grep ^flashgate\n"
                   "  curl -s http://%s/metrics | grep ^flashgate_relay\n"
                   "  %s/flashgatectl --admin %s status\n"
+                  "  %s/flashgatectl --admin %s orders --limit 5\n"
                   "  %s/flashgatectl --admin %s audit\n"
                   "  sqlite3 %s 'SELECT * FROM orders LIMIT 5'\n"
                   "\n"
@@ -461,6 +480,6 @@ void fg_stage_invite(const struct fg_stage *stage, const struct fg_sale *sale, F
                   "\n"
                   "  kill %d && kill %d\n",
                   stage->public, sale->name, stage->metrics, stage->relay_metrics, stage->programs,
-                  stage->admin, stage->programs, stage->admin, stage->database,
-                  (int)stage->relay.pid, (int)stage->gateway.pid);
+                  stage->admin, stage->programs, stage->admin, stage->programs, stage->admin,
+                  stage->database, (int)stage->relay.pid, (int)stage->gateway.pid);
 }

@@ -38,6 +38,9 @@ enum fg_result fg_stage_prepare(struct fg_stage *stage, const char *folder, bool
 /* Starts the programs and puts the sale of `sale_file` on. On failure the caller stops the stage. */
 enum fg_result fg_stage_start(struct fg_stage *stage, const struct fg_sale *sale,
                               const char *sale_file, struct fg_error *error) FG_MUST_CHECK;
+/* One more sale, of that name, on a stage that was started. */
+enum fg_result fg_stage_put_on(struct fg_stage *stage, const char *sale, const char *definition,
+                               struct fg_error *error) FG_MUST_CHECK;
 /* A program that ended by itself, or NULL. */
 struct fg_process *fg_stage_find_ended(struct fg_stage *stage);
 /* Stops relay, gateway and, should it be left, the gateway's Redis; harmless when repeated. False: one had

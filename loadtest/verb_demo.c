@@ -9,6 +9,7 @@
 #include "flashgate/base/clock.h"
 #include "interrupt.h"
 #include "judge.h"
+#include "life.h"
 #include "report.h"
 #include "stage.h"
 #include "verbs.h"
@@ -17,7 +18,9 @@ static const char usage[] =
     "demo [FLAG ...]\n\n"
     "Starts a gateway with a Redis of its own and a relay, puts a sale on, sends a crowd that "
     "wants far\n"
-    "more than there is, and audits the books against what every shopper was told.";
+    "more than there is, and audits the books against what every shopper was told. Then three "
+    "orders of a\n"
+    "sale with a hold: one is paid for, one is given back, one is forgotten.";
 
 static const uint64_t delivery_wait_ns = 15 * FG_SECOND_IN_NS;
 
@@ -119,7 +122,12 @@ static enum fg_result perform(struct demo *demo, bool *good_r, struct fg_error *
                               ended->name, ended->log);
     if (result != FG_OK)
         return result;
-    return judge(demo, good_r, error);
+    result = judge(demo, good_r, error);
+    bool lived_well = false;
+    if (result == FG_OK)
+        result = fg_life_show(&demo->stage, stdout, &lived_well, error);
+    *good_r = *good_r && lived_well;
+    return result;
 }
 
 /* The folder is kept when asked for, and whenever somebody will want to look into it. */

@@ -356,6 +356,8 @@ static void write_request(struct fg_buffer *request, const struct fg_http_call *
         fg_buffer_add_format(request, "Authorization: Bearer %s\r\n", asked->token);
     if (asked->content_type)
         fg_buffer_add_format(request, "Content-Type: %s\r\n", asked->content_type);
+    if (asked->fields)
+        fg_buffer_add_string(request, asked->fields);
     if (asked->body.length > 0 || has_body)
         fg_buffer_add_format(request, "Content-Length: %zu\r\n", asked->body.length);
     fg_buffer_add_string(request, "\r\n");
@@ -372,7 +374,8 @@ static enum fg_result ask(struct call *call, const struct fg_http_call *asked)
 {
     size_t capacity = CALL_FIELDS_BYTES + strlen(asked->method) + strlen(asked->target) +
                       strlen(asked->address) + length_or_none(asked->content_type) +
-                      length_or_none(asked->token) + asked->body.length;
+                      length_or_none(asked->token) + length_or_none(asked->fields) +
+                      asked->body.length;
     char *memory = malloc(capacity);
     struct fg_buffer request = fg_buffer_over(memory, capacity);
     enum fg_result result;

@@ -249,7 +249,12 @@ def test_the_demo_from_one_command(stage):
     folder = stage.folder / "demo"
     result = run("flashgate-load", "demo", "--shoppers", 1500, "--seconds", 2, "--run", folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.splitlines()[-1].startswith("verdict: ok"), result.stdout
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("verdict: ok") for line in lines), result.stdout
+    assert [line.split()[-4:] for line in lines[-6:-2]] == [
+        ["held", "0", "3", "0"], ["confirmed", "0", "2", "1"], ["cancelled", "1", "1", "1"],
+        ["expired", "2", "0", "1"]], result.stdout
+    assert lines[-1].startswith("audit: ok"), result.stdout
     shutil.rmtree(folder, ignore_errors=True)
 
 

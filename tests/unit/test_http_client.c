@@ -353,6 +353,7 @@ static void test_a_call_brings_status_and_body(void **state)
         .target = "/admin/v1/sales",
         .content_type = "application/yaml",
         .token = "0123456789abcdef",
+        .fields = "X-User-Id: ann\r\n",
         .body = FG_TEXT("sale: x"),
         .timeout_ns = 5 * FG_SECOND_IN_NS,
     };
@@ -367,6 +368,7 @@ static void test_a_call_brings_status_and_body(void **state)
                                       "Connection: close\r\n"
                                       "Authorization: Bearer 0123456789abcdef\r\n"
                                       "Content-Type: application/yaml\r\n"
+                                      "X-User-Id: ann\r\n"
                                       "Content-Length: 7\r\n"
                                       "\r\n"
                                       "sale: x");

@@ -37,7 +37,8 @@ struct fg_http_call {
     const char *address; /* as for fg_address_resolve: "unix:run/admin.sock", "127.0.0.1:9180" */
     const char *method, *target;
     const char *content_type; /* NULL: none */
-    const char *token; /* sent as `Authorization: Bearer`; NULL: none. Visible ASCII: asserted */
+    const char *token;  /* sent as `Authorization: Bearer`; NULL: none. Visible ASCII: asserted */
+    const char *fields; /* more of the header, each line with its CRLF; NULL: none */
     struct fg_text body;
     uint64_t timeout_ns;
 };
