@@ -86,9 +86,10 @@ static void start_cluster(void)
     start_reader();
 }
 
+/* The reader ends with the program: a consumer that has fetched may wait for its own threads for ever when it is
+ * destroyed (seen with librdkafka 2.0.2 on a busy machine). */
 static void stop_cluster(void)
 {
-    rd_kafka_destroy_flags(reader, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     rd_kafka_mock_cluster_destroy(cluster);
     rd_kafka_destroy(cluster_client);
 }
