@@ -31,6 +31,7 @@
 enum {
     NUMBER_BYTES = 24,
     REAP_MS = 100, /* for the reports of what was given up */
+    ROOM_MS = 10,  /* between two looks at a full queue */
     ORDER_SLOTS = 2 * 4096,
     NONE = RELAY_BATCH_MAX, /* no event of the batch */
 };
@@ -206,11 +207,24 @@ static rd_kafka_resp_err_t produce(struct kafka_sink *sink, rd_kafka_t *client, 
         RD_KAFKA_V_END);
 }
 
-/* Hands the event to the client, which may refuse it at once: then it is dead. */
-static enum fg_result send_event(struct kafka_sink *sink, rd_kafka_t *client, size_t index,
-                                 struct relay_outcome *outcomes, struct fg_error *error)
+/* A properties file may make the client's queue smaller than a batch is: reports make room. */
+static rd_kafka_resp_err_t produce_in_time(struct kafka_sink *sink, rd_kafka_t *client,
+                                           size_t index, uint64_t deadline_ns)
 {
     rd_kafka_resp_err_t code = produce(sink, client, index);
+    while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && fg_clock_steady_ns() < deadline_ns) {
+        rd_kafka_poll(client, ROOM_MS);
+        code = produce(sink, client, index);
+    }
+    return code;
+}
+
+/* Hands the event to the client, which may refuse it at once: then it is dead. */
+static enum fg_result send_event(struct kafka_sink *sink, rd_kafka_t *client, size_t index,
+                                 uint64_t deadline_ns, struct relay_outcome *outcomes,
+                                 struct fg_error *error)
+{
+    rd_kafka_resp_err_t code = produce_in_time(sink, client, index, deadline_ns);
     if (code == GOOD)
         return FG_OK;
     sink->reports[index] = NOT_SENT;
@@ -270,7 +284,7 @@ static bool may_go(const struct kafka_sink *sink, const struct relay_outcome *ou
 static enum fg_result send_alone(struct kafka_sink *sink, size_t index, uint64_t deadline_ns,
                                  struct relay_outcome *outcomes, struct fg_error *error)
 {
-    enum fg_result result = send_event(sink, sink->plain, index, outcomes, error);
+    enum fg_result result = send_event(sink, sink->plain, index, deadline_ns, outcomes, error);
     if (result != FG_OK || outcomes[index].kind == RELAY_OUTCOME_DEAD)
         return result;
     (void)wait_for_reports(sink->plain, deadline_ns);
@@ -292,7 +306,7 @@ static enum fg_result send_wave(struct kafka_sink *sink, uint64_t deadline_ns,
     for (size_t index = 0; result == FG_OK && index < sink->count; index++) {
         if (!may_go(sink, outcomes, index))
             continue;
-        result = send_event(sink, sink->plain, index, outcomes, error);
+        result = send_event(sink, sink->plain, index, deadline_ns, outcomes, error);
         ++*sent_r;
     }
     if (result != FG_OK)
@@ -356,32 +370,39 @@ static void mark_known(struct kafka_sink *sink, struct relay_outcome *outcomes)
     relay_outcomes_follow(sink->events, outcomes, sink->count);
 }
 
-/* What is committed with the events before `end`, of which `last` was sent last. A retry moves nothing. */
-static enum fg_result make_progress(struct kafka_sink *sink, const struct relay_outcome *outcomes,
-                                    size_t end, const struct relay_event *last,
-                                    struct relay_kafka_progress *progress, struct fg_error *error)
+static void cover(struct relay_kafka_progress *progress, const struct relay_event *last)
+{
+    progress->last = last->position;
+    memcpy(progress->last_event, last->id, sizeof progress->last_event);
+}
+
+/* What is committed with the events up to `last`, which was sent last. A retry moves nothing. More dead than there is
+ * room for cannot be told apart from what was sent, so what begins with them is not covered: should this batch come
+ * again, the rest of it is sent twice. The other choice would be to stand still for ever. */
+static void make_progress(const struct kafka_sink *sink, const struct relay_outcome *outcomes,
+                          const struct relay_event *last, struct relay_kafka_progress *progress)
 {
     *progress = sink->producer->progress;
     progress->token = sink->head.token;
     progress->commits++;
     if (sink->head.is_retry)
-        return FG_OK;
-    progress->last = last->position;
-    memcpy(progress->last_event, last->id, sizeof progress->last_event);
+        return;
+    cover(progress, last);
     progress->dead_count = 0;
-    for (size_t index = 0; index < end; index++) {
+    for (size_t index = 0; sink->events[index] != last; index++) {
         if (outcomes[index].kind != RELAY_OUTCOME_DEAD)
             continue;
-        if (progress->dead_count == RELAY_KAFKA_DEAD)
-            return say(sink, error, "sending", "far too many of its events are refused for good");
+        if (progress->dead_count == RELAY_KAFKA_DEAD) {
+            cover(progress, sink->events[index - 1]);
+            return;
+        }
         progress->dead[progress->dead_count++] = sink->events[index]->position;
     }
-    return FG_OK;
 }
 
 /* Produces what is new from `first` to before `end`; *last_r is NULL when that was nothing. */
 static enum fg_result produce_range(struct kafka_sink *sink, size_t first, size_t end,
-                                    struct relay_outcome *outcomes,
+                                    uint64_t deadline_ns, struct relay_outcome *outcomes,
                                     const struct relay_event **last_r, struct fg_error *error)
 {
     enum fg_result result = FG_OK;
@@ -390,7 +411,7 @@ static enum fg_result produce_range(struct kafka_sink *sink, size_t first, size_
         sink->reports[index] = NOT_SENT;
         if (outcomes[index].kind != RELAY_OUTCOME_NEW)
             continue;
-        result = send_event(sink, sink->producer->client, index, outcomes, error);
+        result = send_event(sink, sink->producer->client, index, deadline_ns, outcomes, error);
         if (outcomes[index].kind == RELAY_OUTCOME_NEW)
             *last_r = sink->events[index];
     }
@@ -410,7 +431,7 @@ static enum fg_result send_range(struct kafka_sink *sink, size_t first, size_t e
                                  const struct relay_event **last_r, bool *refused_r,
                                  struct fg_error *error)
 {
-    enum fg_result result = produce_range(sink, first, end, outcomes, last_r, error);
+    enum fg_result result = produce_range(sink, first, end, deadline_ns, outcomes, last_r, error);
     if (result != FG_OK)
         return result;
     (void)wait_for_reports(sink->producer->client, deadline_ns);
@@ -448,10 +469,9 @@ static enum fg_result commit_range(struct kafka_sink *sink, size_t first, size_t
         return result;
     result = send_range(sink, first, end, deadline_ns, outcomes, &last, refused_r, error);
     if (result == FG_OK && !*refused_r && last != NULL) {
-        result = make_progress(sink, outcomes, end, last, &progress, error);
-        if (result == FG_OK)
-            return relay_kafka_producer_commit(&sink->producers, sink->producer, &progress,
-                                               deadline_ns, error);
+        make_progress(sink, outcomes, last, &progress);
+        return relay_kafka_producer_commit(&sink->producers, sink->producer, &progress, deadline_ns,
+                                           error);
     }
     return abort_range(sink, deadline_ns, result, error);
 }

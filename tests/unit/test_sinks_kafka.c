@@ -386,6 +386,19 @@ static void what_a_client_will_not_take_is_dead(void **state)
     assert_ids(ORDER("1790000000000-0") " " ORDER("1790000000001-1") " ");
 }
 
+/* A properties file may make the client's queue smaller than a batch is. */
+static void a_batch_larger_than_the_clients_queue_goes_out_in_parts(void **state)
+{
+    (void)state;
+    write_properties("linger.ms=1\nqueue.buffering.max.kbytes=4\n", 0644);
+    open_sink();
+    assert_result(begin(1), FG_OK);
+    apply_many(0, 100);
+    commit();
+    assert_int_equal(count_outcomes(RELAY_OUTCOME_NEW), 100);
+    assert_int_equal(count_ids(), 100);
+}
+
 /* --- at least once ---------------------------------------------------------------------------------- */
 
 static void an_orders_later_event_waits_for_the_earlier(void **state)
@@ -486,6 +499,37 @@ static void the_one_that_is_refused_is_found_and_stays_dead(void **state)
     ASSERT_OUTCOMES(DEAD, KNOWN, DEAD, KNOWN);
     assert_non_null(strstr(sink_outcomes[0].reason, "sent before"));
     assert_int_equal(count_ids(), 2);
+}
+
+/* It has room for a hundred; what comes behind them may be sent twice, but it is sent. */
+static void more_dead_than_progress_has_room_for_stop_nobody(void **state)
+{
+    enum {
+        MANY = 120
+    };
+    static char extension[3000], carried[FG_CARRIED_BYTES];
+    char entry[RELAY_ENTRY_BYTES];
+    (void)state;
+    memset(extension, 'x', sizeof extension - 1);
+    snprintf(carried, sizeof carried, "{\"extension\":{\"note\":\"%s\"}}", extension);
+    write_properties("linger.ms=500\nmessage.max.bytes=2500\n", 0644);
+    for (uint64_t token = 1; token <= 2; token++) { /* the first one dies before it acknowledged */
+        open_sink();
+        assert_result(begin(token), FG_OK);
+        apply_many(0, 1);
+        for (unsigned n = 1; n <= MANY; n++) {
+            snprintf(entry, sizeof entry, "179000000%04u-0", n);
+            apply(EVENT(entry, "event", "held", "user", "alice", "quantity", "1", "carried",
+                        carried));
+        }
+        apply_many(MANY + 1, 1);
+        commit();
+        assert_int_equal(count_outcomes(RELAY_OUTCOME_DEAD), MANY);
+        assert_int_equal(sink_outcomes[0].kind, token == 1 ? NEW : KNOWN);
+        assert_int_equal(sink_outcomes[MANY + 1].kind, NEW);
+        sink_contract->calls->close(&sink);
+    }
+    assert_int_equal(count_ids(), 1 + 2);
 }
 
 static void a_dead_letter_that_is_retried_is_sent(void **state)
@@ -625,6 +669,7 @@ int main(void)
         SINK_STORY(a_topic_that_is_not_there_is_named),
         SINK_STORY(slow_brokers_do_not_hold_a_commit_up_for_ever),
         SINK_STORY(what_a_client_will_not_take_is_dead),
+        SINK_STORY(a_batch_larger_than_the_clients_queue_goes_out_in_parts),
         SINK_STORY(a_properties_file_is_read_line_by_line),
     };
     const struct CMUnitTest at_least_once[] = {
@@ -636,6 +681,7 @@ int main(void)
     const struct CMUnitTest exactly_once[] = {
         SINK_STORY(a_batch_that_was_committed_and_not_acknowledged_is_known),
         SINK_STORY(the_one_that_is_refused_is_found_and_stays_dead),
+        SINK_STORY(more_dead_than_progress_has_room_for_stop_nobody),
         SINK_STORY(a_dead_letter_that_is_retried_is_sent),
         SINK_STORY(an_answer_that_says_no_aborts_and_comes_again),
         SINK_STORY(a_fenced_producer_is_refused_and_closed),
