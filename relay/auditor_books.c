@@ -82,35 +82,40 @@ static enum fg_result sum_ledger(struct relay_auditor *auditor, struct fg_ledger
     return FG_OK;
 }
 
-static void meet_delta(struct relay_auditor *auditor, const struct fg_stock_books *books,
-                       uint64_t entries)
+static void meet_balance(struct relay_auditor *auditor, const struct fg_stock_books *books,
+                         int64_t balance)
+{
+    struct relay_finding finding = { .kind = RELAY_FINDING_BALANCE, .marks = { balance } };
+    if (balance == 0)
+        return;
+    snprintf(finding.text, sizeof finding.text,
+             "total %" PRIu64 " is not free %" PRIu64 " + held %" PRIu64 " + sold %" PRIu64,
+             books->total, books->free_units, books->held, books->sold);
+    auditor_meet(auditor, &finding);
+}
+
+static void meet_counters(struct relay_auditor *auditor, const struct fg_stock_books *books,
+                          const struct relay_delta *delta)
+{
+    struct relay_finding finding = { .kind = RELAY_FINDING_COUNTERS,
+                                     .marks = { delta->total, delta->held, delta->sold } };
+    struct fg_buffer text = fg_buffer_over(finding.text, sizeof finding.text - 1);
+    if (delta->total == 0 && delta->held == 0 && delta->sold == 0)
+        return;
+    relay_delta_add_counters(&text, books, &auditor->look->sums);
+    auditor_meet(auditor, &finding);
+}
+
+static void meet_gap(struct relay_auditor *auditor, uint64_t entries, int64_t gap)
 {
     const struct auditor_look *look = auditor->look;
-    struct relay_delta delta = relay_delta_of(books, entries, &look->sums);
-    if (delta.balance != 0) {
-        struct relay_finding finding = { .kind = RELAY_FINDING_BALANCE,
-                                         .marks = { delta.balance } };
-        snprintf(finding.text, sizeof finding.text,
-                 "total %" PRIu64 " is not free %" PRIu64 " + held %" PRIu64 " + sold %" PRIu64,
-                 books->total, books->free_units, books->held, books->sold);
-        auditor_meet(auditor, &finding);
-    }
-    if (delta.total != 0 || delta.held != 0 || delta.sold != 0) {
-        struct relay_finding finding = { .kind = RELAY_FINDING_COUNTERS,
-                                         .marks = { delta.total, delta.held, delta.sold } };
-        struct fg_buffer text = fg_buffer_over(finding.text, sizeof finding.text - 1);
-        relay_delta_add_counters(&text, books, &look->sums);
-        auditor_meet(auditor, &finding);
-    }
-    if (delta.entries != 0) {
-        struct relay_finding finding = { .kind = RELAY_FINDING_LEDGER_GAP,
-                                         .marks = { delta.entries } };
-        snprintf(finding.text, sizeof finding.text,
-                 "the ledger has %" PRIu64 " entries, %" PRIu64 " were read: %s", entries,
-                 look->sums.entries,
-                 entries < look->sums.entries ? "some were deleted" : "some slipped in");
-        auditor_meet(auditor, &finding);
-    }
+    struct relay_finding finding = { .kind = RELAY_FINDING_LEDGER_GAP, .marks = { gap } };
+    if (gap == 0)
+        return;
+    snprintf(finding.text, sizeof finding.text,
+             "the ledger has %" PRIu64 " entries, %" PRIu64 " were read: %s", entries,
+             look->sums.entries, gap < 0 ? "some were deleted" : "some slipped in");
+    auditor_meet(auditor, &finding);
 }
 
 static void meet_lost(struct relay_auditor *auditor, struct fg_ledger_entry last)
@@ -156,6 +161,7 @@ static enum fg_result look_at_closed(struct relay_auditor *auditor)
     else
         auditor_meet_words(auditor, RELAY_FINDING_CLOSED, 0, why.text);
     relay_findings_looked(auditor->findings, auditor->subject);
+    auditor->look->verdict_ns = fg_clock_steady_ns();
     return FG_OK;
 }
 
@@ -167,22 +173,38 @@ static enum fg_result read_cut(struct relay_auditor *auditor, struct fg_stock_bo
                                &auditor->error);
 }
 
+/* Whatever is wrong with the ledger, the counters must make sum; and so on: each is compared where it can be. */
+static void meet_all(struct relay_auditor *auditor, const struct fg_stock_books *books,
+                     uint64_t entries, struct fg_ledger_entry last, bool is_broken)
+{
+    const struct auditor_look *look = auditor->look;
+    struct relay_delta delta = relay_delta_of(books, entries, &look->sums);
+    meet_balance(auditor, books, delta.balance);
+    if (is_broken) {
+        auditor_meet_words(auditor, RELAY_FINDING_UNREADABLE, -1, auditor->error.text);
+        return;
+    }
+    if (!auditor_is_none(look->lost)) {
+        meet_lost(auditor, last);
+        return;
+    }
+    meet_gap(auditor, entries, delta.entries);
+    if (look->sums.damaged > 0) /* what they did is not known */
+        auditor_meet_words(auditor, RELAY_FINDING_UNREADABLE, (int64_t)look->sums.damaged,
+                           look->damage);
+    else
+        meet_counters(auditor, books, &delta);
+}
+
 /* False: the budget did not reach to the cut, and the next look goes on. */
 static bool give_verdict(struct relay_auditor *auditor, const struct fg_stock_books *books,
                          uint64_t entries, struct fg_ledger_entry last, bool is_broken)
 {
     struct auditor_look *look = auditor->look;
-    if (is_broken)
-        auditor_meet_words(auditor, RELAY_FINDING_UNREADABLE, -1, auditor->error.text);
-    else if (!auditor_is_none(look->lost))
-        meet_lost(auditor, last);
-    else if (fg_ledger_entry_compare(look->sums.upto, last) < 0)
+    if (!is_broken && auditor_is_none(look->lost) &&
+        fg_ledger_entry_compare(look->sums.upto, last) < 0)
         return false;
-    else if (look->sums.damaged > 0) /* what they did is not known */
-        auditor_meet_words(auditor, RELAY_FINDING_UNREADABLE, (int64_t)look->sums.damaged,
-                           look->damage);
-    else
-        meet_delta(auditor, books, entries);
+    meet_all(auditor, books, entries, last, is_broken);
     relay_findings_looked(auditor->findings, auditor->subject);
     look->is_summed = true;
     look->verdict_ns = fg_clock_steady_ns();

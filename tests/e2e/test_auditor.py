@@ -273,6 +273,17 @@ def test_an_entry_that_a_newer_program_may_have_written_does_not_freeze(stage):
     assert stage.shopper("dan").buys("8801").is_bought
     scene.looks()
     assert scene.state() == "open" and len(scene.differences()) == 1
+    scene.redis.hincrby(scene.stock, "free", 3)  # what that entry did is not known, but no entry does this
+    until(lambda: ("balance", "8801") in scene.kinds(), lambda: f"named too: {scene.differences()}")
+    scene.has_frozen()
+
+
+def test_books_that_are_closed_have_been_looked_at(stage):
+    scene = Scene(stage)
+    scene.redis.hset(scene.stock, "total", "many")
+    scene.has_named("closed")
+    time.sleep(2)
+    until(lambda: scene.relay.admin("GET", "/audit/state").json["oldest_look_ms"] < 1000, "every SKU has had a look just now")
 
 
 def test_it_only_tells_where_it_may_not_freeze(stage):
