@@ -68,6 +68,7 @@ static void print_value(const json_t *value, FILE *out)
         fg_csv_print(json_string_value(value), out);
 }
 
+/* Of NULL: their titles. The line is not ended. */
 static void print_row(const json_t *object, const char *const *columns, size_t count, FILE *out)
 {
     for (size_t i = 0; i < count; i++) {
@@ -78,6 +79,11 @@ static void print_row(const json_t *object, const char *const *columns, size_t c
         else
             print_value(json_object_get(object, columns[i]), out);
     }
+}
+
+static void print_line(const json_t *object, const char *const *columns, size_t count, FILE *out)
+{
+    print_row(object, columns, count, out);
     fputs("\r\n", out);
 }
 
@@ -118,9 +124,9 @@ static enum fg_result write_page(struct work *work, const json_t *page, bool is_
     json_t *order;
     begin_text(&text);
     if (is_first)
-        print_row(NULL, order_columns, FG_COUNT_OF(order_columns), text.out);
+        print_line(NULL, order_columns, FG_COUNT_OF(order_columns), text.out);
     json_array_foreach(json_object_get(page, "orders"), i, order) if (is_of_the_sale(work, order))
-        print_row(order, order_columns, FG_COUNT_OF(order_columns), text.out);
+        print_line(order, order_columns, FG_COUNT_OF(order_columns), text.out);
     return end_text(work, &text);
 }
 
@@ -166,9 +172,50 @@ static enum fg_result write_timeline(struct work *work)
     if (result != FG_OK)
         return result;
     begin_text(&text);
-    print_row(NULL, columns, FG_COUNT_OF(columns), text.out);
+    print_line(NULL, columns, FG_COUNT_OF(columns), text.out);
     json_array_foreach(json_object_get(timeline, "points"), i, point)
-        print_row(point, columns, FG_COUNT_OF(columns), text.out);
+        print_line(point, columns, FG_COUNT_OF(columns), text.out);
+    return end_text(work, &text);
+}
+
+/* --- skus.csv --------------------------------------------------------------------------------------- */
+
+static void print_members(const char *prefix, json_t *numbers, bool is_title, FILE *out)
+{
+    const char *name;
+    json_t *number;
+    json_object_foreach(numbers, name, number)
+    {
+        fputc(',', out);
+        if (is_title)
+            fprintf(out, "%s_%s", prefix, name);
+        else
+            print_value(number, out);
+    }
+}
+
+static void print_sku(const json_t *sku, bool is_title, FILE *out)
+{
+    static const char *const columns[] = { "sku", "state", "per_user" };
+    print_row(is_title ? NULL : sku, columns, FG_COUNT_OF(columns), out);
+    print_members("units", json_object_get(sku, "units"), is_title, out);
+    print_members("orders", json_object_get(sku, "orders"), is_title, out);
+    fputs("\r\n", out);
+}
+
+static enum fg_result write_skus(struct work *work)
+{
+    const json_t *skus = json_object_get(work->report, "skus");
+    struct text text;
+    size_t i;
+    json_t *sku;
+    note(work, "skus.csv: units and orders of each SKU");
+    enum fg_result result = fg_bundle_begin(work->bundle, "skus.csv", work->error);
+    if (result != FG_OK)
+        return result;
+    begin_text(&text);
+    print_sku(json_array_get(skus, 0), true, text.out);
+    json_array_foreach(skus, i, sku) print_sku(sku, false, text.out);
     return end_text(work, &text);
 }
 
@@ -266,6 +313,8 @@ static enum fg_result write_html(struct work *work)
 static enum fg_result write_all(struct work *work, const char *path)
 {
     enum fg_result result = fg_bundle_open(path, &work->bundle, work->error);
+    if (result == FG_OK)
+        result = write_skus(work);
     if (result == FG_OK)
         result = write_timeline(work);
     if (result == FG_OK)

@@ -286,6 +286,10 @@ static void print_gateway(FILE *out, const json_t *gateway)
     }
     fprintf(out, "<p><small>since it was started, %" PRId64 " s ago; of all sales</small></p>\n",
             fg_document_number(gateway, "uptime_s"));
+    if (json_object_size(json_object_get(gateway, "answers")) == 0) {
+        fputs("<p>Nothing was asked of it.</p>\n", out);
+        return;
+    }
     begin_table(out, titles);
     json_object_foreach(json_object_get(gateway, "answers"), code, count)
     {

@@ -205,10 +205,9 @@ static const struct fg_verb verbs[] = {
       .help = "Write a report of a sale: a page, tables, configurations.",
       .more =
           "From the books while the sale is in Redis, from its archive after that. One zip (or a\n"
-          "folder) with report.html, report.json, orders.csv, timeline.csv and the configuration "
-          "of\n"
-          "each gateway. What requests were answered is what gateways counted since they were\n"
-          "started, of all sales.\n",
+          "folder) with report.html, report.json, skus.csv, orders.csv, timeline.csv and the\n"
+          "configuration of each gateway. What requests were answered is what gateways counted\n"
+          "since they were started, of all sales.\n",
       .examples = "flashgatectl report demo\n"
                   "flashgatectl report demo --archive demo-5f3c9a1e.jsonl.gz\n"
                   "flashgatectl report demo -o /srv/reports/demo.zip\n",

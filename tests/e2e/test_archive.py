@@ -5,6 +5,8 @@ import hashlib
 import html.parser
 import io
 import json
+import pathlib
+import re
 import resource
 import shutil
 import sqlite3
@@ -18,6 +20,17 @@ from flashgate.programs import PRESET, run, until
 from test_order_record import SECRET, SECTIONS, body, carried, put_key, sends
 
 ORDERS = 60
+MANY = 150_000
+# Purchases as their script leaves them, of users FROM to UNTIL.
+FILL = """
+for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do
+    local user = 'user-' .. n
+    local id = redis.call('XADD', KEYS[3], '*', 'event', 'confirmed', 'user', user, 'quantity', '1')
+    redis.call('HSET', KEYS[2], user, string.rep('0', 16) .. id:sub(1, 13) .. ('0000000000' .. id:sub(15)):sub(-10)
+               .. '000001' .. string.rep('0', 13) .. 'c')
+    redis.call('HINCRBY', KEYS[1], 'free', -1)
+    redis.call('HINCRBY', KEYS[1], 'sold', 1)
+end"""
 
 
 def ctl(gateway, *words):
@@ -289,7 +302,7 @@ def bundle(gateway, folder, name="demo.zip", *more):
 def test_a_report_for_those_who_were_not_there(stage, ended, shopper):
     gateway, relay = stage.gateways[0], stage.relays[0]
     live = bundle(gateway, stage.folder)
-    assert set(live) == {"report.html", "report.json", "orders.csv", "timeline.csv", "config-1.txt"}
+    assert set(live) == {"report.html", "report.json", "skus.csv", "orders.csv", "timeline.csv", "config-1.txt"}
     report = json.loads(live["report.json"])
     assert report["totals"]["units"] == {"total": 8, "free": 5, "held": 0, "sold": 3, "opened": 8, "added": 0, "resolved": 0,
                                          "returned": 0}
@@ -298,6 +311,8 @@ def test_a_report_for_those_who_were_not_there(stage, ended, shopper):
     assert report["timeline"]["points"][-1]["free"] == 5
     orders = list(csv.DictReader(io.StringIO(live["orders.csv"])))
     assert {row["user"] for row in orders} == {"ann", "'=HYPERLINK(1)"}
+    skus = {row["sku"]: row for row in csv.DictReader(io.StringIO(live["skus.csv"]))}
+    assert (skus["8801"]["units_sold"], skus["8802"]["orders_confirmed"], skus["8802"]["state"]) == ("2", "1", "ended")
     page = Page(live["report.html"])
     assert "svg" in page.tags and "script" not in page.tags and "8801" in page.texts
     assert "listen.public" in live["config-1.txt"]
@@ -323,3 +338,29 @@ def test_a_report_for_those_who_were_not_there(stage, ended, shopper):
     shutil.copy(gateway.folder / "archive" / name, gateway.folder / "archive" / "x.jsonl.gz")
     other = ctl(gateway, "report", "other", "--archive", "x", "-o", str(stage.folder / "other.zip"))
     assert other.returncode == 1 and "is of sale demo" in other.stderr and not (stage.folder / "other.zip").exists()
+
+
+@pytest.mark.full
+def test_many_orders_are_archived_page_by_page(stage):
+    """What is in memory does not grow with the sale."""
+    gateway = stage.gateway()
+    relay = stage.relay()
+    books = stage.sale({"8801": MANY})
+    bucket, epoch, _ = books.skus["8801"]
+
+    def peak():
+        status = pathlib.Path(f"/proc/{relay.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+    # As many purchases would have left it; the relay delivers them as any others.
+    fill = books.redis.register_script(FILL)
+    for first in range(0, MANY, 10_000):
+        fill(keys=[books.key("8801", name) for name in ("stock", "buyers", "orders")], args=[first, first + 10_000])
+    until(lambda: len(books.delivered()) == MANY, "all are delivered", patience=120)
+    end(gateway)
+    group = lambda: books.redis.xinfo_groups(books.key("8801", "orders"))[0]  # noqa: E731
+    until(lambda: (group()["pending"], group()["lag"]) == (0, 0), "all is acknowledged")
+    before = peak()
+    now = archive(relay)
+    assert now["archived"] and now["orders"] == MANY, now
+    assert peak() - before < 16 * 1024, (before, peak())
