@@ -637,10 +637,15 @@ static enum fg_result sink_commit(struct relay_sink *sink_at, struct relay_outco
     struct postgres_sink *sink = own(sink_at);
     bool is_refused;
     postgres_start_clock(&sink->link);
+    sink->link.is_in_doubt = false;
     relay_outcomes_follow(sink->events, sink->outcomes, sink->applied);
     enum fg_result result = commit_at_once(sink, &is_refused, error);
     if (result == FG_OK && is_refused)
         result = commit_in_parts(sink, error);
+    if (result == FG_OK && sink->link.is_in_doubt) /* sent again it finds itself, and waits anew */
+        result = fg_error_set(error, FG_UNREACHABLE,
+                              "postgresql %s: committing: it did not wait for its standby",
+                              sink->link.settings->id);
     if (result == FG_OK && sink->applied > 0)
         memcpy(outcomes, sink->outcomes, sink->applied * sizeof *outcomes);
     sink->applied = 0;

@@ -181,11 +181,13 @@ static PGconn *start_connection(const struct relay_sink_settings *settings, cons
     return PQconnectStartParams(names, values, 1);
 }
 
-/* Hints of the server, which libpq would write to standard error. */
-static void ignore_notice(void *context, const PGresult *notice)
+/* Hints of the server, which libpq would write to standard error. One is none: whoever cancels a commit that waits for
+ * a synchronous standby gets a warning, and then a COMMIT that the standby may never have seen. */
+static void take_notice(void *context, const PGresult *notice)
 {
-    (void)context;
-    (void)notice;
+    struct postgres_link *link = context;
+    const char *source = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+    link->is_in_doubt |= source != NULL && strcmp(source, "SyncRepWaitForLSN") == 0;
 }
 
 static enum fg_result finish_connection(struct postgres_link *link, struct fg_error *error)
@@ -193,7 +195,7 @@ static enum fg_result finish_connection(struct postgres_link *link, struct fg_er
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     if (link->connection == NULL)
         return refuse(link, "connecting", "no memory", error);
-    PQsetNoticeReceiver(link->connection, ignore_notice, NULL);
+    PQsetNoticeReceiver(link->connection, take_notice, link);
     while (PQstatus(link->connection) != CONNECTION_BAD && state != PGRES_POLLING_FAILED) {
         if (state == PGRES_POLLING_OK)
             return PQsetnonblocking(link->connection, 1) == 0

@@ -23,6 +23,7 @@ struct postgres_link {
     PGconn *connection;
     const struct relay_sink_settings *settings;
     uint64_t deadline_ns;
+    bool is_in_doubt; /* a commit did not wait for its standby to the end; the caller clears it */
 };
 
 /* A statement with its parameters; values and lengths are of binary form where `are_binary`. */

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -402,6 +404,48 @@ static void a_commit_is_a_promise_whatever_the_role_is_set_up_for(void **state)
     assert_string_equal(ask("SELECT setting FROM flashgate.seen"), "on ");
 }
 
+static atomic_bool is_over;
+
+static void *cancel_whoever_waits(void *nothing)
+{
+    PGconn *connection = other_program();
+    while (!atomic_load(&is_over)) {
+        PQclear(PQexec(connection, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                                   " WHERE wait_event = 'SyncRep'"));
+        usleep(10 * 1000);
+    }
+    PQfinish(connection);
+    return nothing;
+}
+
+/* The server learns of its standby when it comes to it; from then on no commit ends by itself. */
+static void a_commit_that_was_called_back_from_its_standby_is_none(void **state)
+{
+    char entry[RELAY_ENTRY_BYTES];
+    enum fg_result result = FG_OK;
+    pthread_t canceller;
+    (void)state;
+    open_sink();
+    ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    ask("SELECT pg_reload_conf()");
+    atomic_store(&is_over, false);
+    assert_int_equal(pthread_create(&canceller, NULL, cancel_whoever_waits, NULL), 0);
+    for (unsigned n = 0; result == FG_OK && n < 40; n++) {
+        snprintf(entry, sizeof entry, "179000000%04u-0", n);
+        result = try_deliver(1, held(entry, "alice"));
+        usleep(50 * 1000);
+    }
+    atomic_store(&is_over, true);
+    pthread_join(canceller, NULL);
+    ask("ALTER SYSTEM RESET synchronous_standby_names");
+    ask("SELECT pg_reload_conf()");
+    assert_result(result, FG_UNREACHABLE);
+    assert_non_null(strstr(error.text, "did not wait for its standby"));
+    sink_contract->calls->close(&sink);
+    open_sink();
+    assert_int_equal(deliver(1, held(entry, "alice")), RELAY_OUTCOME_KNOWN);
+}
+
 int main(void)
 {
     static const struct sink_contract contract = {
@@ -434,6 +478,7 @@ int main(void)
         SINK_STORY(somebody_elses_schema_is_refused),
         SINK_STORY(relays_that_start_together_create_it_once),
         SINK_STORY(a_commit_is_a_promise_whatever_the_role_is_set_up_for),
+        SINK_STORY(a_commit_that_was_called_back_from_its_standby_is_none),
     };
     postgres_server_start(&server);
     int failed = sink_contract_run(&contract);
