@@ -81,7 +81,8 @@ GATE = {
 }
 
 
-@pytest.mark.parametrize("gate", [{}, GATE], ids=["plain", "with-four-limits-and-gradient"])
+@pytest.mark.parametrize("gate", [pytest.param({}, id="plain", marks=pytest.mark.full),  # a part of the other's way
+                                  pytest.param(GATE, id="with-four-limits-and-gradient")])
 def test_ten_thousand_purchases_without_a_heap_call(stage, gate):
     library = compile_here(stage.folder, "count_heap.c", "count_heap.so", "-shared", "-fPIC")
     file = stage.folder / "heap"

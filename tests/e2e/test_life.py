@@ -12,7 +12,7 @@ def sale_system(stage):
     return stage
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.full), pytest.param(3, marks=pytest.mark.full)])
 def test_every_sequence_is_as_the_model_says(sale_system, seed):
     life.explore(sale_system, seed, 50)
 

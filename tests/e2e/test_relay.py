@@ -420,19 +420,20 @@ def test_an_idle_relay_leaves_redis_in_peace(shop, new_relay):
     assert 5 < looks() - before <= 25
 
 
-def test_killed_at_any_moment_no_order_is_lost_or_doubled(shop, new_relay):
+@pytest.mark.parametrize("kills", [7, pytest.param(40, marks=pytest.mark.full)])
+def test_killed_at_any_moment_no_order_is_lost_or_doubled(shop, new_relay, kills):
     for bucket in (1, 2, 3):
         shop.open(bucket)
     relay = new_relay(lease="100ms", more="batch: 64")
     with Crowd(shop):
-        for _ in range(20):
+        for _ in range(kills):
             relay.start()
             time.sleep(random.uniform(0.05, 0.8))
             relay.kill()
     relay.start()
     assert_every_order_exactly_once(shop, relay)
-    assert len(shop.bought) > 1000
-    assert all(int(shop.lease(bucket)["token"]) > 5 for bucket in (1, 2, 3))
+    assert len(shop.bought) > 50 * kills
+    assert all(int(shop.lease(bucket)["token"]) > kills / 4 for bucket in (1, 2, 3))
 
 
 def test_redis_killed_under_it(shop, new_relay):
@@ -728,12 +729,13 @@ def test_sigterm_finishes_and_gives_the_leases_back(shop, new_relay):
     assert_every_order_exactly_once(shop, relay)
 
 
+@pytest.mark.parametrize("times", [15, pytest.param(60, marks=pytest.mark.full)])
 @pytest.mark.parametrize("crowded", [True, False], ids=["busy", "idle"])
-def test_it_can_be_stopped_at_any_moment(shop, new_relay, crowded):
+def test_it_can_be_stopped_at_any_moment(shop, new_relay, crowded, times):
     shop.open(1)
     relay = new_relay()
     with Crowd(shop, pause=0.001 if crowded else 0.5):
-        for starts in range(1, 61):
+        for starts in range(1, times + 1):
             relay.start()
             wait_until("it has started", lambda: relay.log().count("event=started") == starts)
             time.sleep(random.uniform(0, 0.05))
