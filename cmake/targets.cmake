@@ -8,14 +8,18 @@
 #   fg_embed_text(fg_inventory scripts/purchase.lua fg_purchase_lua)
 #
 # LINKS are passed on to whoever links the library, USES stay its own: fg_ring's users do not see
-# liburing. A folder's private headers lie beside its sources and nobody else finds them; unit
+# liburing. A folder's private headers lie beside its sources and nobody else finds them, but those who
+# link a library that SHOWS_HEADERS: a part of one program, which is no library for others; unit
 # tests and fuzzers may, as "core/ring/private.h", for they also test what is inside.
 
 function(fg_library name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;USES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "SHOWS_HEADERS" "" "SOURCES;LINKS;USES")
     fg_check_arguments(fg_library ${name} "${arg_UNPARSED_ARGUMENTS}" "${arg_SOURCES}")
     add_library(${name} STATIC ${arg_SOURCES})
     target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+    if(arg_SHOWS_HEADERS)
+        target_include_directories(${name} INTERFACE "${CMAKE_CURRENT_SOURCE_DIR}")
+    endif()
     target_link_libraries(${name} PUBLIC ${arg_LINKS} PRIVATE ${arg_USES} fg_options)
 endfunction()
 

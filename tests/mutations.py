@@ -41,7 +41,7 @@ MUTATIONS = [
          "test_double_clicks.py::test_the_last_unit_double_clicked_through_two_gateways"]),
     Mutation(
         "the relay acknowledges before it has committed",
-        "relay/lane.c",
+        "relay/delivery/lane.c",
         r"result = relay_lane_write\(lane, false\);",
         "uint64_t none = 0;\n"
         "    result = relay_consumer_acknowledge(lane->consumer, relay_lane_bucket(lane), &lane->batch, &none,\n"
@@ -80,12 +80,12 @@ MUTATIONS = [
         ["test_life.py::test_some_sequences"]),
     Mutation(
         "later events of an order do not wait behind its dead one",
-        "relay/lane_dead.c",
+        "relay/delivery/lane_dead.c",
         r"relay_dead_set_has\(set, order\) \|\|", "relay_dead_set_has(set, \"nobody's\") ||",
         ["test_dead_letters.py::test_a_poisoned_order_is_put_aside_and_comes_back_in_order"]),
     Mutation(
         "a letter is taken away before its event is committed",
-        "relay/lane_retry.c",
+        "relay/delivery/lane_retry.c",
         r"return write_letter\(work, letter\);",
         "turn = was_delivered(work, letter);\n    return turn != GOES_ON ? turn : write_letter(work, letter);",
         ["test_crash_points.py::test_letters_are_made_once_and_retried_in_order"]),

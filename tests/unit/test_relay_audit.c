@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "relay/audit_findings.h"
-#include "relay/audit_sums.h"
+#include "relay/observe/audit_findings.h"
+#include "relay/audit/audit_sums.h"
 
 /* --- sums ------------------------------------------------------------------------------------------- */
 

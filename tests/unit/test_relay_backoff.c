@@ -3,7 +3,7 @@
 
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
-#include "relay/backoff.h"
+#include "relay/delivery/backoff.h"
 
 #define MS FG_MS_IN_NS
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/dead_question.h"
-#include "relay/dead_set.h"
+#include "relay/delivery/dead_question.h"
+#include "relay/delivery/dead_set.h"
 
 static void number_order(char order[RELAY_ID_BYTES], unsigned number)
 {

@@ -9,7 +9,7 @@
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
-#include "relay/relay_options.h"
+#include "relay/common/relay_options.h"
 
 static const char sink_lines[] = "sinks:\n  - { id: ledger, type: sqlite, path: orders.db }\n";
 static char path[] = "/tmp/flashgate-relay-options-XXXXXX";

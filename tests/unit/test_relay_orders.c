@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "flashgate/base/attributes.h"
-#include "relay/order_page.h"
-#include "relay/order_query.h"
+#include "relay/query/order_page.h"
+#include "relay/query/order_query.h"
 
 static const int64_t now_ms = 1790000000000;
 static struct relay_order_question question;

@@ -3,7 +3,7 @@
 
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
-#include "relay/schedule.h"
+#include "relay/delivery/schedule.h"
 
 #define MS FG_MS_IN_NS
 
