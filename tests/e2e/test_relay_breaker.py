@@ -58,7 +58,7 @@ def closes_with_more(relay, shopper):
 
 def test_a_sink_that_refuses_is_left_alone_until_it_is_well(stage, shopper):
     stage.gateway()
-    relay = stage.relay(breakers=[{"id": "ledger", **SINK, "wait": "4s"}])
+    relay = stage.relay(breakers=[{"id": "ledger", **SINK, "wait": "2s"}])
     books = stage.sale({"8801": 500})
     assert shopper("ann").buys("8801").is_bought
     books.await_delivery()
