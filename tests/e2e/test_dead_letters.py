@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from flashgate.programs import suspend
 from test_relay import (BINARY, UnixConnection, assert_every_order_exactly_once, folder, new_relay, server, shop,  # noqa: F401
                         wait_until)
 
@@ -196,7 +197,7 @@ def test_who_gets_a_lease_back_looks_for_letters_anew(shop, relay, new_relay):
     wait_until("it stands by", lambda: second.is_ready() and second.status()["sinks"][0]["buckets"])
     refused, = retry(second, all=True)["refused"]
     assert "the lease is not this relay's" in refused and shop.lease(1)["owner"] in refused
-    relay.signal(signal.SIGSTOP)
+    suspend(relay.process)
     try:
         wait_until("the second took over", lambda: retry(second, all=True)["delivered"] == 1)
         assert second.stop() == 0

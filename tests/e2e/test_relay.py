@@ -24,6 +24,8 @@ import time
 import pytest
 import redis
 
+from flashgate.programs import suspend
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "inventory" / "scripts"
 PRESET = os.environ.get("FLASHGATE_PRESET", "release")
@@ -491,7 +493,7 @@ def test_entries_left_under_a_living_lease_are_claimed_within_a_lease_period(sho
     shop.open(1)
     relay = new_relay(lease="500ms").start()
     wait_until("the first event is acknowledged", lambda: relay.events() and shop.is_acknowledged())
-    relay.signal(signal.SIGSTOP)
+    suspend(relay.process)
     shop.buy(1, "alice", "bob")
     shop.redis.xreadgroup("ledger", "somebody", {shop.keys(1)[2]: ">"})
     relay.signal(signal.SIGCONT)
@@ -506,7 +508,7 @@ def test_one_that_slept_through_its_lease_is_fenced_off(shop, new_relay):
     lock.execute("BEGIN IMMEDIATE")
     shop.buy(1, "alice", "bob")
     wait_until("the first has a batch in hand", lambda: shop.pending(1) == 2)
-    first.signal(signal.SIGSTOP)
+    suspend(first.process)
     lock.execute("ROLLBACK")
     lock.close()
     second = new_relay(name="second", state="second").start()
@@ -757,7 +759,7 @@ def test_sigterm_is_clean_while_redis_or_the_disk_is_away(shop, new_relay):
     lock.close()
     relay.start()
     wait_until("ready", relay.is_ready)
-    shop.server.process.send_signal(signal.SIGSTOP)
+    suspend(shop.server.process)
     wait_until("not ready", lambda: relay.answer("/readyz")[0] == 503)
     assert relay.stop() == 0
 
@@ -766,7 +768,7 @@ def test_a_second_signal_ends_it_at_once(shop, new_relay):
     shop.open(1)
     relay = new_relay(redis_timeout="20s", lease="60s").start()
     wait_until("it has delivered", lambda: relay.events() and shop.is_acknowledged())
-    shop.server.process.send_signal(signal.SIGSTOP)
+    suspend(shop.server.process)
     time.sleep(0.3)
     relay.signal(signal.SIGINT)
     wait_until("it stops", lambda: "event=stopping" in relay.log())

@@ -41,6 +41,17 @@ def until(condition, what, patience=PATIENCE, pause=0.01):
         time.sleep(pause)
 
 
+def suspend(process):
+    """Stops it; when this returns none of its threads runs any more."""
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: threads_in(process.pid) == {"T"}, lambda: f"all threads of {process.pid} stand still")
+
+
+def threads_in(pid):
+    """The states its threads are in."""
+    return {(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+
 # Below the range the kernel takes ports of outgoing connections from, and a stretch for each xdist worker.
 _worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
 _ports = itertools.count(11000 + _worker * 5000 + (os.getpid() * 97) % 4000)
@@ -132,7 +143,7 @@ class Program:
         self.wait()
 
     def suspend(self):
-        self.signal(signal.SIGSTOP)
+        suspend(self.process)
 
     def resume(self):
         self.signal(signal.SIGCONT)
