@@ -14,6 +14,7 @@
 #include "flashgate/base/clock.h"
 #include "flashgate/base/counter.h"
 #include "flashgate/base/log.h"
+#include "flashgate/http/access_request.h"
 #include "flashgate/http/router.h"
 #include "flashgate/inventory/settle.h"
 
@@ -27,7 +28,6 @@
 enum {
     CHANGES_BYTES = 16 << 10,
     DIFFERENCES_BYTES = 8 << 10,
-    PROBLEM_BYTES = 512,
     REASON_BYTES = 200,
     LATER_S = 1,
     REAL_DIGITS = 12 /* 0.979, and not 0.97899999999999998 */
@@ -752,38 +752,6 @@ static const struct fg_route routes[] = {
 };
 /* clang-format on */
 
-static void log_refusal(const struct fg_http_request *request, const char *why)
-{
-    char from[FG_ADDRESS_TEXT_BYTES] = "";
-    struct fg_address peer;
-    if (fg_http_peer(request, &peer))
-        fg_address_text(&peer, from);
-    fg_log(FG_LOG_WARN, "admin_refused", FG_STRING_FIELD("why", why),
-           FG_STRING_FIELD("from", from));
-}
-
-static void refuse_stranger(struct fg_http_request *request)
-{
-    char memory[PROBLEM_BYTES];
-    struct fg_buffer body = fg_buffer_over(memory, sizeof memory);
-    fg_problem_body(&body, FG_PROBLEM_UNAUTHENTICATED,
-                    FG_TEXT("expected `Authorization: Bearer TOKEN` with a token of admin_tokens"));
-    fg_http_begin_problem(request, FG_PROBLEM_UNAUTHENTICATED, 0);
-    fg_http_field(request, "WWW-Authenticate", FG_TEXT("Bearer"));
-    fg_http_end(request, fg_buffer_text(&body));
-    log_refusal(request, "unauthenticated");
-}
-
-static void refuse_role(struct fg_http_request *request, unsigned needed)
-{
-    const char *which = needed == WRITES  ? "write"
-                        : needed == READS ? "read or write"
-                                          : "payment or write";
-    fg_http_refuse_format(request, FG_PROBLEM_FORBIDDEN,
-                          "this token's role does not allow this, expected %s", which);
-    log_refusal(request, "forbidden");
-}
-
 static void dispatch(struct fg_http_request *request, unsigned role)
 {
     struct fg_route_match match = { 0 };
@@ -793,7 +761,7 @@ static void dispatch(struct fg_http_request *request, unsigned role)
     if ((routes[index].roles & role) != 0)
         routes[index].handle(request, &match);
     else
-        refuse_role(request, routes[index].roles);
+        fg_access_forbid(request, routes[index].roles);
 }
 
 void admin_handle(struct fg_http_request *request)
@@ -805,13 +773,8 @@ void admin_handle_remote(struct fg_http_request *request)
 {
     const struct gateway_options *options =
         &reload_configuration(admin_gateway(request)->reload)->options;
-    unsigned count, role = 0;
-    struct fg_text field = fg_http_header(&request->parser, FG_TEXT("authorization"), &count);
     assert(options->admin_access != NULL); /* no configuration with such a listener is without */
-    if (count == 1)
-        role = fg_access_role(options->admin_access, field);
-    if (role == 0)
-        refuse_stranger(request);
-    else
+    unsigned role = fg_access_identify(options->admin_access, request);
+    if (role != 0)
         dispatch(request, role);
 }

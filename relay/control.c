@@ -16,13 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "admin_access.h"
 #include "admin_archive.h"
 #include "admin_orders.h"
 #include "admin_dead.h"
 #include "audit.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
+#include "flashgate/http/access_request.h"
 #include "flashgate/http/router.h"
 #include "flashgate/ratelimit/breaker_json.h"
 #include "flashgate/http/server.h"
@@ -436,8 +436,13 @@ static void handle_admin(struct fg_http_request *request)
 
 static void handle_remote(struct fg_http_request *request)
 {
-    if (relay_admin_access_allows(control_of(request)->options->access, request))
+    bool looks = (request->parser.method & (FG_HTTP_GET | FG_HTTP_HEAD)) != 0;
+    unsigned needed = looks ? FG_ROLE_READ | FG_ROLE_WRITE : FG_ROLE_WRITE;
+    unsigned role = fg_access_identify(control_of(request)->options->access, request);
+    if ((role & needed) != 0)
         handle_admin(request);
+    else if (role != 0)
+        fg_access_forbid(request, needed);
 }
 
 static enum fg_result open_server(struct relay_control *control,
