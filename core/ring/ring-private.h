@@ -43,14 +43,20 @@ struct ring_slots { /* a bounded list of slots, each at most once on it */
 };
 
 /* A group of receive buffers, which the kernel takes from as bytes come. */
+/* A group of receive buffers. The kernel takes them in the order in which they were given, so all that it was given
+ * are written to in turn, however few are needed at a time: memory that is touched for nothing, and cold when it is. Hence it
+ * is given only `wanted` of them; the rest are a stack, the last one given back on top. It is given twice as many when
+ * it ran short.   count = in_use + spare_count + those with the kernel */
 struct ring_buffers {
     struct io_uring_buf_ring *ring;
     char *memory;
     uint32_t *next; /* the chain of kept buffers */
     uint32_t *length;
     unsigned count;
-    uint32_t in_use;           /* with the program, not the kernel */
-    uint32_t back;             /* given back in this turn, not yet published */
+    uint32_t in_use; /* with the program, not the kernel */
+    uint32_t *spare; /* with neither */
+    uint32_t spare_count, wanted;
+    bool has_grown;            /* in this turn */
     struct ring_slots starved; /* streams that wait for one of them */
 };
 
@@ -90,6 +96,8 @@ uint32_t ring_slot_take(struct fg_ring *ring, enum ring_object kind, void *objec
 void ring_slot_give(struct fg_ring *ring, uint32_t slot);
 void ring_list_add(struct ring_slots *list, uint32_t slot);
 void ring_buffer_give(struct fg_ring *ring, unsigned group, uint32_t buffer);
+/* The kernel ran short. False: all are in use. */
+bool ring_buffers_grow(struct fg_ring *ring, unsigned group);
 
 void listener_complete(struct fg_listener *listener, const struct io_uring_cqe *cqe);
 void listener_retry(struct fg_listener *listener);

@@ -19,6 +19,7 @@
 #include "flashgate/base/log.h"
 
 enum {
+    BUFFERS_WANTED = 128, /* at first; a power of two */
     COMPLETIONS_PER_ENTRY = 8,
     STALLED_RETRY_MS = 20,
 };
@@ -100,24 +101,43 @@ void ring_list_add(struct ring_slots *list, uint32_t slot)
 void ring_buffer_give(struct fg_ring *ring, unsigned group, uint32_t buffer)
 {
     struct ring_buffers *buffers = &ring->buffers[group];
-    unsigned bytes = ring->settings.buffer_bytes;
-    io_uring_buf_ring_add(buffers->ring, buffers->memory + (size_t)buffer * bytes, bytes,
-                          (unsigned short)buffer, io_uring_buf_ring_mask(buffers->count),
-                          (int)buffers->back);
-    buffers->back++;
+    buffers->spare[buffers->spare_count++] = buffer;
     buffers->in_use--;
+}
+
+bool ring_buffers_grow(struct fg_ring *ring, unsigned group)
+{
+    struct ring_buffers *buffers = &ring->buffers[group];
+    if (buffers->spare_count == 0)
+        return false;
+    if (!buffers->has_grown && buffers->wanted < buffers->count)
+        buffers->wanted *= 2;
+    buffers->has_grown = true;
+    return true;
+}
+
+/* Gives the kernel as many as it should have. */
+static void top_up(struct fg_ring *ring, struct ring_buffers *buffers)
+{
+    unsigned bytes = ring->settings.buffer_bytes, added = 0;
+    buffers->has_grown = false;
+    uint32_t given = buffers->count - buffers->in_use - buffers->spare_count;
+    for (; buffers->spare_count > 0 && given + added < buffers->wanted; added++) {
+        uint32_t buffer = buffers->spare[--buffers->spare_count];
+        io_uring_buf_ring_add(buffers->ring, buffers->memory + (size_t)buffer * bytes, bytes,
+                              (unsigned short)buffer, io_uring_buf_ring_mask(buffers->count),
+                              (int)added);
+    }
+    if (added > 0)
+        io_uring_buf_ring_advance(buffers->ring, (int)added);
 }
 
 static void publish_buffers(struct fg_ring *ring)
 {
     uint32_t in_use = 0;
     for (unsigned group = 0; group < RING_GROUPS; group++) {
-        struct ring_buffers *buffers = &ring->buffers[group];
-        if (buffers->back > 0) {
-            io_uring_buf_ring_advance(buffers->ring, (int)buffers->back);
-            buffers->back = 0;
-        }
-        in_use += buffers->in_use;
+        top_up(ring, &ring->buffers[group]);
+        in_use += ring->buffers[group].in_use;
     }
     fg_counter_set(&ring->counts.buffers_in_use, in_use);
 }
@@ -133,13 +153,15 @@ static bool open_group(struct fg_ring *ring, unsigned group, unsigned count)
     void *memory = mmap(NULL, (size_t)count * ring->settings.buffer_bytes, PROT_READ | PROT_WRITE,
                         MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
     buffers->count = count;
+    buffers->wanted = count < BUFFERS_WANTED ? count : BUFFERS_WANTED;
+    buffers->spare = malloc(count * sizeof *buffers->spare);
     buffers->next = malloc(count * sizeof *buffers->next);
     buffers->length = malloc(count * sizeof *buffers->length);
     buffers->starved.items = malloc(ring->settings.sockets * sizeof *buffers->starved.items);
     buffers->ring = entries == MAP_FAILED ? NULL : entries;
     buffers->memory = memory == MAP_FAILED ? NULL : memory;
     if (buffers->ring == NULL || buffers->memory == NULL || buffers->next == NULL ||
-        buffers->length == NULL || buffers->starved.items == NULL)
+        buffers->length == NULL || buffers->spare == NULL || buffers->starved.items == NULL)
         return false;
 
     struct io_uring_buf_reg registration = { .ring_addr = (uintptr_t)entries,
@@ -149,8 +171,8 @@ static bool open_group(struct fg_ring *ring, unsigned group, unsigned count)
         return false;
     io_uring_buf_ring_init(buffers->ring);
     buffers->in_use = count;
-    for (uint32_t buffer = 0; buffer < count; buffer++)
-        ring_buffer_give(ring, group, buffer);
+    for (uint32_t buffer = count; buffer > 0; buffer--) /* the first is the first to be used */
+        ring_buffer_give(ring, group, buffer - 1);
     return true;
 }
 
@@ -174,6 +196,7 @@ static void close_buffers(struct fg_ring *ring)
             munmap(buffers->memory, (size_t)buffers->count * ring->settings.buffer_bytes);
         free(buffers->next);
         free(buffers->length);
+        free(buffers->spare);
         free(buffers->starved.items);
     }
 }

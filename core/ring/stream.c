@@ -207,7 +207,8 @@ static void peer_ended(struct fg_stream *stream, int failure)
 
 static void starve(struct fg_stream *stream)
 {
-    fg_counter_add(&stream->ring->counts.buffer_shortages, 1);
+    if (!ring_buffers_grow(stream->ring, stream->group))
+        fg_counter_add(&stream->ring->counts.buffer_shortages, 1);
     if (stream->state == CLOSING || (stream->flags & STARVED))
         return;
     stream->flags |= STARVED;
