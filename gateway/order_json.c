@@ -1,20 +1,15 @@
 /* order_json.c - see order_json.h. */
 #include "order_json.h"
 
-#include <time.h>
-
 void json_add_time(struct fg_buffer *out, int64_t ms)
 {
     if (ms == 0) {
         fg_buffer_add_text(out, FG_TEXT("null"));
         return;
     }
-    time_t second = (time_t)(ms / 1000);
-    struct tm utc;
-    gmtime_r(&second, &utc);
-    fg_buffer_add_format(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", utc.tm_year + 1900,
-                         utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                         (int)(ms % 1000));
+    fg_buffer_add_byte(out, '"');
+    fg_buffer_add_time(out, ms);
+    fg_buffer_add_byte(out, '"');
 }
 
 void order_json_add_with_state(struct fg_buffer *out, const struct fg_order_id *order,

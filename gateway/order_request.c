@@ -104,7 +104,22 @@ static enum fg_problem check_size(const struct order_request *request, struct fg
     return FG_PROBLEM_PAYLOAD_TOO_LARGE;
 }
 
-static enum fg_problem cut(struct fg_text body, struct order_request *request,
+/* The values of the two members that every order has. */
+struct plain {
+    struct fg_text sku, quantity;
+    unsigned members; /* in all */
+};
+
+static void note_plain(struct plain *plain, const struct fg_json_member *member)
+{
+    plain->members++;
+    if (fg_text_equal(member->name, FG_TEXT("sku")))
+        plain->sku = member->value;
+    else if (fg_text_equal(member->name, FG_TEXT("quantity")))
+        plain->quantity = member->value;
+}
+
+static enum fg_problem cut(struct fg_text body, struct order_request *request, struct plain *plain,
                            struct fg_buffer *detail)
 {
     struct fg_json_slicer slicer = fg_json_slicer_over(body, FG_SECTION_DEPTH + 1);
@@ -119,6 +134,7 @@ static enum fg_problem cut(struct fg_text body, struct order_request *request,
             return refuse(detail, "the body has more members than an order has, some unknown or "
                                   "duplicate");
         problem = take_member(&member, request, detail);
+        note_plain(plain, &member);
     }
     return problem != FG_NO_PROBLEM ? problem : check_size(request, detail);
 }
@@ -146,6 +162,28 @@ static enum fg_problem check_extension(struct fg_text extension, struct fg_buffe
 
 /* --- reading its values ----------------------------------------------------------------------------- */
 
+static bool set_sku(struct order_request *request, struct fg_text sku)
+{
+    if (!fg_name_is_valid(sku))
+        return false;
+    memcpy(request->sku, sku.at, sku.length);
+    request->sku[sku.length] = '\0';
+    return true;
+}
+
+/* What nearly everybody sends, two members and nothing to resolve, needs no reader of JSON: cutting it has checked
+ * every byte. False: not so plain, or not good; the reader says why. */
+static bool read_plain(const struct plain *plain, struct order_request *request)
+{
+    uint64_t quantity;
+    if (plain->members != 2 || !fg_json_is_string(plain->sku) ||
+        fg_text_decimal(plain->quantity, FG_QUANTITY_MAX, &quantity) != FG_NUMBER_OK ||
+        quantity < 1)
+        return false;
+    request->quantity = (uint32_t)quantity;
+    return set_sku(request, fg_json_string_inside(plain->sku));
+}
+
 static enum fg_problem read_sku(const json_t *value, struct order_request *request,
                                 struct fg_buffer *detail)
 {
@@ -153,10 +191,8 @@ static enum fg_problem read_sku(const json_t *value, struct order_request *reque
         return refuse(detail, "\"sku\" is missing or not a string, expected {\"sku\":\"8801\","
                               "\"quantity\":1}");
     struct fg_text sku = { json_string_value(value), json_string_length(value) };
-    if (!fg_name_is_valid(sku))
+    if (!set_sku(request, sku))
         return refuse(detail, "\"sku\" is not a name, expected 1-64 of A-Z a-z 0-9 . _ -");
-    memcpy(request->sku, sku.at, sku.length);
-    request->sku[sku.length] = '\0';
     return FG_NO_PROBLEM;
 }
 
@@ -230,8 +266,11 @@ static enum fg_problem read(struct fg_text body, struct order_request *request,
 enum fg_problem order_request_parse(struct fg_text body, struct order_request *request,
                                     struct fg_buffer *detail)
 {
+    struct plain plain = { 0 };
     memset(request, 0, sizeof *request);
-    enum fg_problem problem = cut(body, request, detail);
+    enum fg_problem problem = cut(body, request, &plain, detail);
+    if (problem == FG_NO_PROBLEM && read_plain(&plain, request))
+        return FG_NO_PROBLEM;
     if (problem == FG_NO_PROBLEM)
         problem = check_extension(request->sections[FG_SECTION_EXTENSION], detail);
     return problem != FG_NO_PROBLEM ? problem : read(body, request, detail);

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -450,6 +451,48 @@ static void other_json_is_not_bounded(void **state)
     json_decref(array);
 }
 
+/* A plain body is read without a reader of JSON. With one member's name escaped the same body is not plain: both ways
+ * must agree, on what is good and on what is wrong with the rest. */
+static void plain_and_escaped_bodies_mean_the_same(void **state)
+{
+    static const char *const skus[] = { "\"8801\"", "\"a.b_c-D\"", "\"\"", "\"a b\"",    "\"a/b\"",
+                                        "8801",     "null",        "true", "\"\\u0061\"" };
+    static const char *const quantities[] = {
+        "1",   "2",    "0",     "-1",     "1.0",          "1e0",
+        "1.5", "true", "\"1\"", "999999", "999999999999", "99999999999999999999999"
+    };
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(skus); i++) {
+        for (size_t j = 0; j < FG_COUNT_OF(quantities); j++) {
+            char plain[128], escaped[128];
+            struct order_request one, other;
+            snprintf(plain, sizeof plain, "{\"sku\":%s,\"quantity\":%s}", skus[i], quantities[j]);
+            snprintf(escaped, sizeof escaped, "{\"\\u0073ku\":%s,\"quantity\":%s}", skus[i],
+                     quantities[j]);
+            enum fg_problem first = parse(fg_text_of(plain), &one);
+            assert_int_equal(first, parse(fg_text_of(escaped), &other));
+            if (first == FG_NO_PROBLEM) {
+                assert_string_equal(one.sku, other.sku);
+                assert_int_equal(one.quantity, other.quantity);
+            }
+        }
+    }
+}
+
+static void a_plain_member_that_is_there_twice_is_refused(void **state)
+{
+    struct order_request request;
+    (void)state;
+    assert_int_equal(parse(FG_TEXT("{\"sku\":\"a\",\"sku\":\"a\"}"), &request),
+                     FG_PROBLEM_BAD_REQUEST);
+    assert_int_equal(parse(FG_TEXT("{\"quantity\":1,\"quantity\":1}"), &request),
+                     FG_PROBLEM_BAD_REQUEST);
+    assert_int_equal(parse(FG_TEXT("{\"sku\":\"a\",\"quantity\":1,\"quantity\":1}"), &request),
+                     FG_PROBLEM_BAD_REQUEST);
+    assert_int_equal(parse(FG_TEXT("{\"sku\":\"a\",\"quantity\":1,\"\\u0073ku\":\"b\"}"), &request),
+                     FG_PROBLEM_BAD_REQUEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +508,8 @@ int main(void)
         cmocka_unit_test(a_string_at_the_end_of_the_arena_is_read),
         cmocka_unit_test(reading_takes_nothing_from_the_heap),
         cmocka_unit_test(other_json_is_not_bounded),
+        cmocka_unit_test(plain_and_escaped_bodies_mean_the_same),
+        cmocka_unit_test(a_plain_member_that_is_there_twice_is_refused),
     };
     json_memory_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
