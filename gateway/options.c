@@ -132,7 +132,8 @@ static const struct fg_option redis_fields[] = {
       .default_text = "none",
       .choices = fg_data_loss_choices,
       .help =
-          "everysec: sell although a power cut may lose the last second of acknowledged orders" },
+          "everysec: sell although a power cut may lose the last second of acknowledged orders; "
+          "everything: although a restart of Redis forgets them all, for rehearsals" },
     { 0 }
 };
 

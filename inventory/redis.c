@@ -13,7 +13,7 @@
 #include "flashgate/base/secret.h"
 #include "redis-private.h"
 
-const char *const fg_data_loss_choices[] = { "none", "everysec", NULL };
+const char *const fg_data_loss_choices[] = { "none", "everysec", "everything", NULL };
 
 enum {
     HOST_BYTES = 256,
@@ -275,12 +275,13 @@ static enum fg_result read_setting(struct fg_redis *redis, const char *name,
 
 enum fg_result fg_redis_check_safety(struct fg_redis *redis, struct fg_error *error)
 {
-    bool may_lose_a_second = redis->settings->accept_data_loss == FG_LOSE_A_SECOND;
+    int loss = redis->settings->accept_data_loss;
     const struct {
         const char *name, *needed, *accepted, *because;
     } rows[] = {
-        { "appendonly", "yes", NULL, "or a restart forgets every order" },
-        { "appendfsync", "always", may_lose_a_second ? "everysec" : NULL,
+        { "appendonly", "yes", loss == FG_LOSE_EVERYTHING ? "no" : NULL,
+          "or a restart forgets every order" },
+        { "appendfsync", "always", loss >= FG_LOSE_A_SECOND ? "everysec" : NULL,
           "or a power cut loses acknowledged orders (accept_data_loss: everysec accepts that)" },
         { "maxmemory-policy", "noeviction", NULL, "or stock is evicted when memory is full" },
     };

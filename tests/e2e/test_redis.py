@@ -70,6 +70,17 @@ def test_everysec_accepted_in_words(stage, shopper):
     books.check()
 
 
+def test_no_file_at_all_accepted_in_words(stage, shopper):
+    redis = stage.redis({"appendonly": "no"})
+    gateway = stage.gateway(redis, redis={"accept_data_loss": "everything"})
+    books = stage.sale({"8801": 5})
+    assert shopper("ann").buys("8801").is_bought
+    assert gateway.is_ready()
+    books.check()
+    redis.client().config_set("maxmemory-policy", "allkeys-lru")
+    until(gateway.is_not_ready, "stock that is evicted is still no stock")
+
+
 def test_a_redis_over_tcp_with_a_password(stage, shopper):
     redis = stage.redis(tcp=True)
     redis.client().config_set("requirepass", "s3cret")

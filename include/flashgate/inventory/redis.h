@@ -11,10 +11,12 @@
 #include "flashgate/base/config.h"
 #include "flashgate/base/error.h"
 
+/* What a power cut may take: appendfsync always, everysec, or no append-only file at all. */
 enum fg_data_loss {
     FG_LOSE_NOTHING,
-    FG_LOSE_A_SECOND
-}; /* appendfsync always | everysec */
+    FG_LOSE_A_SECOND,
+    FG_LOSE_EVERYTHING
+};
 
 /* The `redis` option of every program's config, as the config reader fills it. */
 struct fg_redis_settings {
