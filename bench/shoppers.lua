@@ -1,11 +1,28 @@
--- A crowd for wrk: always another shopper, always a fresh key.
-local count, salt = 0, 0
-function init() math.randomseed(os.time()) salt = math.random(1, 1e9) end
-function request()
-  count = count + 1
-  return wrk.format("POST", "/v1/sales/bench/orders", {
+-- Who asks, for wrk: `purchase` is always another shopper with a fresh key; `sold_out` and `limited` is one shopper
+-- who asks over and over. PATH_ is where, SKUS how many of them are hot, USERS how many shoppers there are.
+local path = os.getenv("PATH_") or "/v1/sales/bench/orders"
+local skus, users = tonumber(os.getenv("SKUS") or 1), tonumber(os.getenv("USERS") or 1e8)
+local format, random = string.format, math.random
+local kind, count, salt, ready = "purchase", 0, 0, nil
+
+local function post(user, key, sku)
+  return wrk.format("POST", path, {
     ["Content-Type"] = "application/json",
-    ["X-User-Id"] = "u" .. math.random(1, 100000000),
-    ["Idempotency-Key"] = salt .. "-" .. count,
-  }, '{"sku":"1","quantity":1}')
+    ["X-User-Id"] = user,
+    ["Idempotency-Key"] = key,
+  }, format('{"sku":"%s","quantity":1}', sku))
+end
+
+function init(arguments)
+  kind = arguments[1] or kind
+  math.randomseed(os.time() * 1000 + tonumber(tostring({}):match("0x(%x+)"), 16) % 1000)
+  salt = random(1, 1e9)
+  if kind == "sold_out" then ready = post("late", nil, "gone") end
+  if kind == "limited" then ready = post("greedy", nil, "1") end
+end
+
+function request()
+  if ready then return ready end
+  count = count + 1
+  return post("u" .. random(1, users), salt .. "-" .. count, skus == 1 and "1" or tostring(random(1, skus)))
 end

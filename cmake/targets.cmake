@@ -67,6 +67,7 @@ function(fg_benchmark name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;USES")
     fg_check_arguments(fg_benchmark ${name} "${arg_UNPARSED_ARGUMENTS}" "${arg_SOURCES}")
     add_executable(bench_${name} ${arg_SOURCES})
+    target_include_directories(bench_${name} PRIVATE "${PROJECT_SOURCE_DIR}") # they measure parts, too
     target_link_libraries(bench_${name} PRIVATE
         ${arg_LINKS} ${arg_USES} fg_options Threads::Threads)
     set_target_properties(bench_${name} PROPERTIES

@@ -33,6 +33,7 @@ verb_test() {
     [[ -z $unit ]] || stage 'format' check_format
     stage 'build release' build_preset release
     [[ -z $unit ]] || stage 'unit tests, release' unit_tests release
+    [[ -z $unit ]] || stage 'instructions of the purchase path' "$PYTHON" bench/path.py --check
     [[ -z $unit || -z $e2e ]] || stage 'config checks' check_configs
     [[ -z $e2e ]] || stage 'end-to-end tests, release' e2e_tests release "$marks"
     stage 'build asan' build_preset asan

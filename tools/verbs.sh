@@ -12,11 +12,8 @@ usage: ./dev VERB [ARGUMENT ...]
 TEXT
     if [[ -d bench ]]; then
         cat <<'TEXT'
-  bench [WHAT] [ROUNDS]
-      purchase        beside nginx + Lua + Redis, as CPU time a purchase (this one if WHAT is left out)
-      limits          what four limits with ten million keys each cost a request
-      reload          what reloads of a thousand rules do to those who buy meanwhile
-      relay           events a second into SQLite and PostgreSQL, beside plain INSERTs
+  bench [WHAT ...]  what flashgate costs beside others, measured in turn (see ./dev bench --help):
+      purchase refuse latency idle scale limits relay sweep reload path; all of them if left out
 TEXT
     fi
     if [[ -d tests/fuzz ]]; then
@@ -50,26 +47,10 @@ verb_demo() {
 }
 
 verb_bench() {
-    local what=purchase
     [[ -d bench ]] || fail "bench: there is no bench/"
-    if [[ $# -gt 0 && ! $1 =~ ^[0-9]+$ ]]; then
-        what=$1
-        shift
-    fi
-    [[ $# -le 1 ]] || fail_usage "bench: unexpected \"$2\"; expected at most WHAT and ROUNDS"
-    [[ ${1:-1} =~ ^[1-9][0-9]{0,3}$ ]] || fail_usage "bench: \"$1\"; expected whole ROUNDS"
-    case $what in
-        purchase) need_packages build run bench ;;
-        limits) need_packages build ;;
-        reload | relay) need_packages build run test ;;
-        *) fail_usage "bench: no \"$what\"; expected purchase, limits, reload or relay" ;;
-    esac
-    say "building release"
-    build_preset release
-    case $what in
-        purchase | reload | relay) exec "bench/$what" "$@" ;;
-        *) exec "build/release/bench/$what" "$@" ;;
-    esac
+    need_packages build run test bench
+    [[ " $* " == *" --help "* || " $* " == *" -h "* ]] || { say "building release" && build_preset release; }
+    exec /usr/bin/python3 bench/main.py "$@"
 }
 
 verb_fuzz() {

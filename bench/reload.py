@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""bench/reload [ROUNDS]: what reloads of a thousand rules do to those who buy meanwhile.
+"""What reloads of a thousand rules do to those who buy meanwhile.
 
 One gateway under a steady load, an open model at a third of what it can do: phases without reloads, with one a
 second, and with one right after the other, in turn. Prints failed requests, percentiles with and without, the ratio of the p99, and how long a reload
@@ -10,19 +9,17 @@ import collections
 import json
 import pathlib
 import statistics
-import sys
-import tempfile
 import threading
 import time
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+from gauge import rounds
+from gauge.table import Report, Table, Verdict
 
-from flashgate.offer import Offer, percentile  # noqa: E402
-from flashgate.programs import until  # noqa: E402
-from flashgate.stage import Stage  # noqa: E402
+from flashgate.offer import Offer, percentile
+from flashgate.programs import until
+from flashgate.stage import Stage
 
-RULES, SKUS, SECONDS, CONNECTIONS, ROUNDS = 1000, 250, 4, 64, 5
+RULES, SKUS, SECONDS, CONNECTIONS = 1000, 250, 4, 64
 PACES = {"no reload": None, "one a second": 1, "back to back": 0}  # seconds between two
 KINDS = [  # a quarter of the rules each; all of a SKU's match a purchase of it
     {"key": ["user", "sku"], "overrides": [{"key": ["auditor", "sku-1"], "unlimited": True}]},
@@ -85,12 +82,13 @@ def measure(stage, gateway, rate, texts, pace):
         reloader.stop()
     ran, waited = ({name: pair[i] - before[name][i] for name, pair in times(gateway).items()} for i in range(2))
     workers = [name for name in ran if name.startswith("worker-")]
-    print(f"  {pace:<12} {len(rows) / SECONDS:6.0f}/s  p50 {1e3 * wait(rows, 0.5):6.2f} ms  "
-          f"p99 {1e3 * wait(rows, 0.99):6.2f} ms ({1e3 * late(rows):.2f} ms until it was sent)  workers: {1e6 * sum(ran[n] for n in workers) / len(rows):5.1f} us a request, "
-          f"{1e6 * sum(waited[n] for n in workers) / len(rows):5.1f} us ready without a processor"
-          + (f"; {len(reloader.took)} reloads, {1e3 * ran['flashgate'] / len(reloader.took):.1f} ms of CPU each"
-             if reloader else ""), flush=True)
-    return rows, reloader
+    workers = [name for name in ran if name.startswith("worker-")]
+    assert all(row.status == 201 for row in rows), collections.Counter(row.code or row.status for row in rows if row.status != 201)
+    return {"per_second": len(rows) / SECONDS, "p50_us": wait(rows, 0.5) * 1e6, "p99_us": wait(rows, 0.99) * 1e6,
+            "late_p99_us": late(rows) * 1e6, "worker_us": 1e6 * sum(ran[n] for n in workers) / len(rows),
+            "unscheduled_us": 1e6 * sum(waited[n] for n in workers) / len(rows),
+            "reload_ms": [1e3 * s for s in reloader.took] if reloader else [],
+            "answer_ms": [1e3 * s for s in reloader.answered] if reloader else []}
 
 
 def wait(rows, share):
@@ -103,44 +101,35 @@ def late(rows):
     return percentile([row.sent - row.due for row in rows if row.due > 0.5], 0.99)
 
 
-def spread(values, unit="", scale=1):
-    return f"{scale * statistics.median(values):.2f}{unit} (min {scale * min(values):.2f}, max {scale * max(values):.2f})"
+def run(bench):
+    report, stage = Report("reload"), Stage(bench.folder("reload"))
+    try:
+        measure_all(bench, report, stage)
+    finally:
+        faults = stage.finish()
+    assert not faults, faults
+    return report
 
 
-def bench(stage, rounds):
+def measure_all(bench, report, stage):
     gateway = stage.gateway(stage.redis({"maxmemory": "2gb"}), limits=rules(100_000))
     stage.sale({f"sku-{i}": 10_000_000 for i in range(SKUS)})
     texts = [json.dumps({**gateway.config, "limits": rules(rate)}) for rate in (200_000, 100_000)]
-    full = offer(stage, gateway, [(3, 0)])
-    rate = int(len(full) / 3 / 3)
-    print(f"{len(full) / 3:.0f} purchases a second at most; offered: {rate}")
-    failed, ratios, took, answered = collections.Counter(), collections.defaultdict(list), [], []
-    for _ in range(rounds):
-        phases = {pace: measure(stage, gateway, rate, texts, pace) for pace in PACES}
-        for pace, (rows, reloader) in phases.items():
-            failed.update(row.code or row.status for row in rows if row.status != 201)
-            for share in (0.5, 0.99):
-                ratios[pace, share].append(wait(rows, share) / wait(phases["no reload"][0], share))
-            if reloader:
-                took += reloader.took
-                answered += reloader.answered
-    print(f"failed requests: {sum(failed.values())} {dict(failed) or ''}")
+    rate = int(len(offer(stage, gateway, [(3, 0)])) / 3 / 3)
+    taken = {pace: [] for pace in PACES}
+    for _ in range(bench.rounds):
+        for pace in PACES:
+            taken[pace].append(measure(stage, gateway, rate, texts, pace))
+    report.samples = taken
+    report.tables.append(Table(
+        f"{rate:,} purchases a second under {RULES} rules; no request failed",
+        ["reloads", "p50 ms", "p99 ms", "client late p99 ms", "worker µs", "without a processor µs", "a reload ms"],
+        [[pace, *(f"{rounds.median(rows, f) / 1e3:.2f}" for f in ("p50_us", "p99_us", "late_p99_us")),
+          *(f"{rounds.median(rows, f):.1f}" for f in ("worker_us", "unscheduled_us")), middle(rows)] for pace, rows in taken.items()]))
     for pace in list(PACES)[1:]:
-        print(f"reloads {pace}: p50 with / without {spread(ratios[pace, 0.5])}, "
-              f"p99 with / without {spread(ratios[pace, 0.99])} (target 1.2)")
-    print(f"a reload of {RULES} rules: {spread(took, ' ms', 1e3)} until all workers run it, answered after "
-          f"{spread(answered, ' ms', 1e3)}; {len(took)} in {rounds} rounds")
-    return 0 if not failed else 1
+        report.verdicts.append(Verdict(f"p99 with reloads {pace} / without", rounds.ratio(taken[pace], taken["no reload"], "p99_us"), 1.2))
 
 
-def main():
-    stage, code = Stage(tempfile.mkdtemp(prefix="fg-", dir="/dev/shm")), 1  # a disk's moods are not the gateway's
-    try:
-        code = bench(stage, int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
-    finally:
-        for fault in stage.finish():
-            print(fault, file=sys.stderr)
-    sys.exit(code)
-
-
-main()
+def middle(rows):
+    times = [ms for row in rows for ms in row["reload_ms"]]
+    return f"{statistics.median(times):.1f}" if times else ""
