@@ -131,7 +131,6 @@ def test_who_has_just_come_admits_nobody(stage):
     assert [first.asks("GET", SALE).status for _ in range(6)] == [200] * 5 + [429]
 
 
-@pytest.mark.sanitize
 def test_without_redis_the_last_share_stays(two, stage):
     first, second = two
     redis = first.redis_server

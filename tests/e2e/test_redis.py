@@ -7,15 +7,17 @@ import time
 import pytest
 import redis as redis_client
 
-from flashgate.programs import SLOWER, until
+from flashgate.programs import PRESET, SLOWER, until
 from flashgate.servers import is_redis_of
 
 pytestmark = pytest.mark.sanitize
+waits = pytest.mark.skipif(PRESET != "release", reason="waits longer than a sanitizer has anything to see")
 
 
 # --- a Redis that cannot keep orders ------------------------------------------------------------------------
 
 
+@waits
 @pytest.mark.parametrize("setting, value, needed", [
     ("maxmemory-policy", "allkeys-lru", "noeviction"),
     ("appendonly", "no", "yes"),
@@ -329,6 +331,7 @@ def test_a_ledger_is_bounded(stage, shopper):
     assert shopper("s0").buys("8801").is_replayed
 
 
+@waits
 def test_memory_at_eighty_percent(stage, shopper):
     redis = stage.redis()
     gateway = stage.gateway(redis)

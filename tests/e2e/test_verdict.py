@@ -243,7 +243,6 @@ def test_a_changed_replay_is_named(stage):
     assert not verdict.is_good and verdict.names("an answer told again differs from the first one"), verdict.text
 
 
-@pytest.mark.sanitize
 def test_the_demo_from_one_command(stage):
     """What `./dev demo` runs: start, sell out, audit, stop, and nothing is left."""
     folder = stage.folder / "demo"
