@@ -27,8 +27,6 @@ struct bucket *bucket_new(struct fg_inventory *inventory, uint32_t number, uint6
     bucket->inventory = inventory;
     bucket->number = number;
     bucket->waiting_last = &bucket->waiting;
-    bucket->call.replied = on_replied;
-    bucket->call.timed_out = on_timed_out;
     bucket->filter_call.replied = on_ledger_read;
     bucket->filter_call.timed_out = on_ledger_late;
     latch_init(&bucket->latch);
@@ -40,7 +38,7 @@ void bucket_free(struct bucket *bucket)
 {
     if (bucket == NULL)
         return;
-    assert(bucket->waiting_count == 0 && !bucket->is_in_flight && !bucket->filter_in_flight);
+    assert(bucket->waiting_count == 0 && bucket->flights == 0 && !bucket->filter_in_flight);
     filter_close(&bucket->filter);
     free(bucket);
 }
@@ -134,7 +132,7 @@ static void claim_probe(struct bucket *bucket, struct fg_purchase *purchase)
         return;
     case LATCH_PROBE:
         latch_probe_began(&bucket->latch);
-        bucket->probes = true;
+        bucket->probe = purchase;
         fg_counter_add(&bucket->inventory->counts.probes, 1);
         return;
     case LATCH_REFUSE:
@@ -143,18 +141,11 @@ static void claim_probe(struct bucket *bucket, struct fg_purchase *purchase)
     }
 }
 
-static void end_probe(struct bucket *bucket)
-{
-    if (bucket->probes)
-        latch_probe_ended(&bucket->latch);
-    bucket->probes = false;
-}
-
 void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
                    struct fg_purchase *purchase)
 {
     struct fg_inventory *inventory = bucket->inventory;
-    bool can_send = !bucket->is_blocked && fg_link_is_ready(inventory->link);
+    bool can_send = bucket->late_flights == 0 && fg_link_is_ready(inventory->link);
     if (!can_send || bucket->waiting_count == WAITING_MAX) {
         if (!can_send)
             inventory_tell_not_sent(inventory, 1);
@@ -183,17 +174,22 @@ static uint64_t connects(const struct bucket *bucket)
     return fg_counter_read(&fg_link_counts(bucket->inventory->link)->connects);
 }
 
-static void take_batch(struct bucket *bucket)
+static void take_batch(struct bucket *bucket, struct flight *flight)
 {
-    struct batch *batch = &bucket->batch;
-    unsigned most = bucket->waiting_count > BATCH_USUAL * 2 ? BATCH_ITEMS : BATCH_USUAL;
+    struct batch *batch = &flight->batch;
+    unsigned most = bucket->waiting_count >= BATCH_ITEMS ? BATCH_ITEMS : BATCH_USUAL;
     batch_clear(batch);
     batch->bucket = bucket->number;
     batch->has_known = bucket->has_last && bucket->checked_connects != connects(bucket);
     batch->known = bucket->last;
     memcpy(batch->epoch, bucket->epoch, sizeof batch->epoch);
-    while (bucket->waiting != NULL && batch->count < most && batch_add(batch, bucket->waiting))
+    while (bucket->waiting != NULL && batch->count < most && batch_add(batch, bucket->waiting)) {
+        if (bucket->waiting == bucket->probe) {
+            flight->probes = true;
+            bucket->probe = NULL;
+        }
         bucket->waiting = bucket->waiting->next;
+    }
     if (bucket->waiting == NULL)
         bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count -= batch->count;
@@ -201,10 +197,10 @@ static void take_batch(struct bucket *bucket)
 }
 
 /* False when the link has no room now. */
-static bool send_batch(struct bucket *bucket, bool whole_script)
+static bool send_batch(struct flight *flight, bool whole_script)
 {
-    struct fg_inventory *inventory = bucket->inventory;
-    struct batch *batch = &bucket->batch;
+    struct fg_inventory *inventory = flight->bucket->inventory;
+    struct batch *batch = &flight->batch;
     size_t bytes = batch_bytes(batch) + (whole_script ? purchase_script_bytes : 0);
     struct fg_buffer *out = fg_link_begin(inventory->link, bytes);
     if (out == NULL)
@@ -213,44 +209,69 @@ static bool send_batch(struct bucket *bucket, bool whole_script)
         fg_link_redis_ms(inventory->link) + (int64_t)(inventory->settings.timeout_ns / FG_MS_IN_NS);
     batch_encode(batch, whole_script ? NULL : fg_link_script_sha(inventory->link, FG_LINK_PURCHASE),
                  purchase_script, out);
-    fg_link_commit(inventory->link, &bucket->call);
+    fg_link_commit(inventory->link, &flight->call);
     fg_counter_add(&inventory->counts.calls, 1);
     fg_counter_add(&inventory->counts.items, batch->count);
     return true;
 }
 
-static void answer_batch(struct bucket *bucket, enum fg_answer with, uint64_t retry_after_ns)
+/* False when there is no room for a call now. */
+static bool begin_flight(struct bucket *bucket)
 {
-    struct batch *batch = &bucket->batch;
+    struct fg_inventory *inventory = bucket->inventory;
+    if (fg_link_begin(inventory->link, BATCH_BYTES) == NULL)
+        return false;
+    struct flight *flight = fg_pool_take(&inventory->flights);
+    if (flight == NULL)
+        return false;
+    flight->bucket = bucket;
+    flight->call = (struct fg_link_call){ .replied = on_replied, .timed_out = on_timed_out };
+    flight->probes = flight->resent = false;
+    take_batch(bucket, flight);
+    bucket->flights++;
+    fg_counter_add(&inventory->counts.in_flight, 1);
+    bool is_sent = send_batch(flight, false);
+    assert(is_sent);
+    return true;
+}
+
+static void answer_batch(struct flight *flight, enum fg_answer with, uint64_t retry_after_ns)
+{
+    struct batch *batch = &flight->batch;
     unsigned count = batch->count;
     batch->count = 0;
     for (unsigned i = 0; i < count; i++)
         answer(batch->items[i], with, retry_after_ns);
 }
 
-static void end_call(struct bucket *bucket)
+static void end_flight(struct flight *flight)
 {
+    struct bucket *bucket = flight->bucket;
+    bucket->flights--;
     fg_counter_add(&bucket->inventory->counts.in_flight, UINT64_MAX);
-    bucket->is_in_flight = bucket->is_blocked = bucket->resent = false;
-    end_probe(bucket);
+    if (flight->probes)
+        latch_probe_ended(&bucket->latch);
+    fg_pool_give(&bucket->inventory->flights, flight);
     if (bucket->waiting_count > 0)
         inventory_mark_dirty(bucket->inventory, bucket);
 }
 
 /* Past the deadline nothing is bought any more: a retry after it gets the final answer. */
-static uint64_t past_the_deadline_ns(const struct bucket *bucket)
+static uint64_t past_the_deadline_ns(const struct flight *flight)
 {
-    int64_t left_ms = bucket->batch.deadline_ms - fg_link_redis_ms(bucket->inventory->link);
+    int64_t left_ms =
+        flight->batch.deadline_ms - fg_link_redis_ms(flight->bucket->inventory->link);
     return FG_SECOND_IN_NS + (left_ms > 0 ? (uint64_t)left_ms * FG_MS_IN_NS : 0);
 }
 
 static void on_timed_out(struct fg_link_call *call)
 {
-    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
+    struct flight *flight = FG_CONTAINER_OF(call, struct flight, call);
+    struct bucket *bucket = flight->bucket;
     fg_counter_add(&bucket->inventory->counts.timeouts, 1);
-    bucket->is_blocked = true;
-    inventory_tell_late(bucket->inventory, bucket->batch.count, call->sent_ns);
-    answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+    bucket->late_flights++;
+    inventory_tell_late(bucket->inventory, flight->batch.count, call->sent_ns);
+    answer_batch(flight, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(flight));
     bucket_refuse_waiting(bucket);
 }
 
@@ -270,16 +291,17 @@ enum fg_redis_refusal inventory_refusal_of(struct fg_text error)
     return FG_REDIS_REFUSAL_OTHER;
 }
 
-static void refused_by_redis(struct bucket *bucket, struct fg_text error)
+static void refused_by_redis(struct flight *flight, struct fg_text error)
 {
+    struct bucket *bucket = flight->bucket;
     enum fg_redis_refusal refusal = inventory_refusal_of(error);
     fg_counter_add(&bucket->inventory->counts.refusals[refusal], 1);
     fg_log(FG_LOG_ERROR, "purchase_refused_by_redis", FG_NUMBER_FIELD("bucket", bucket->number),
            FG_TEXT_FIELD("error", error));
     if (refusal == FG_REDIS_REFUSAL_OTHER) /* it may have run */
-        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+        answer_batch(flight, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(flight));
     else
-        answer_batch(bucket, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
+        answer_batch(flight, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
 }
 
 static void learn(struct bucket *bucket, const struct batch_reply *head, uint64_t sent_ns)
@@ -296,9 +318,9 @@ static void learn(struct bucket *bucket, const struct batch_reply *head, uint64_
     bucket->last_redis_ms = head->redis_ms;
 }
 
-static void answer_each(struct bucket *bucket)
+static void answer_each(struct flight *flight)
 {
-    struct batch *batch = &bucket->batch;
+    struct batch *batch = &flight->batch;
     unsigned count = batch->count;
     batch->count = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -308,43 +330,49 @@ static void answer_each(struct bucket *bucket)
     }
 }
 
-static void take_answers(struct bucket *bucket, const struct fg_reply *reply, uint64_t sent_ns)
+static void take_answers(struct flight *flight, const struct fg_reply *reply)
 {
+    struct bucket *bucket = flight->bucket;
     struct fg_inventory *inventory = bucket->inventory;
+    uint64_t sent_ns = flight->call.sent_ns;
     struct batch_reply head;
     bool is_error = reply != NULL && fg_reply_is(reply, 0, FG_REPLY_ERROR);
-    bool is_good = reply != NULL && !is_error && batch_decode(&bucket->batch, reply, &head);
+    bool is_good = reply != NULL && !is_error && batch_decode(&flight->batch, reply, &head);
     inventory_tell_end(inventory, is_good ? FG_CALL_END_GOOD : FG_CALL_END_FAILED,
-                       bucket->batch.count, sent_ns);
+                       flight->batch.count, sent_ns);
     if (is_good) {
         fg_histogram_add(inventory->counts.call_seconds, now_ns(bucket) - sent_ns);
         learn(bucket, &head, sent_ns);
-        answer_each(bucket);
+        answer_each(flight);
     } else if (reply == NULL) {
-        answer_batch(bucket, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(bucket));
+        answer_batch(flight, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(flight));
     } else if (is_error) {
-        refused_by_redis(bucket, fg_reply_text(reply, 0));
+        refused_by_redis(flight, fg_reply_text(reply, 0));
     } else {
-        refused_by_redis(bucket, FG_TEXT("the reply is not of the script's form"));
+        refused_by_redis(flight, FG_TEXT("the reply is not of the script's form"));
     }
 }
 
 static void on_replied(struct fg_link_call *call, const struct fg_reply *reply)
 {
-    struct bucket *bucket = FG_CONTAINER_OF(call, struct bucket, call);
+    struct flight *flight = FG_CONTAINER_OF(call, struct flight, call);
+    struct bucket *bucket = flight->bucket;
     struct fg_inventory *inventory = bucket->inventory;
+    bool is_late = flight->batch.count == 0;
     if (reply != NULL && fg_text_starts_with(fg_reply_text(reply, 0), FG_TEXT("NOSCRIPT")) &&
-        bucket->batch.count > 0 && !bucket->resent) {
+        !is_late && !flight->resent) {
         fg_counter_add(&inventory->counts.noscript, 1);
-        bucket->resent = true;
-        if (send_batch(bucket, true))
+        flight->resent = true;
+        if (send_batch(flight, true))
             return;
     }
-    if (bucket->batch.count == 0) /* it had timed out; everybody was answered */
+    if (is_late) { /* everybody was answered */
         fg_counter_add(&inventory->counts.late_replies, 1);
-    else
-        take_answers(bucket, reply, call->sent_ns);
-    end_call(bucket);
+        bucket->late_flights--;
+    } else {
+        take_answers(flight, reply);
+    }
+    end_flight(flight);
 }
 
 void bucket_refuse_waiting(struct bucket *bucket)
@@ -355,8 +383,9 @@ void bucket_refuse_waiting(struct bucket *bucket)
     bucket->waiting = NULL;
     bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count = 0;
-    if (!bucket->is_in_flight) /* else its end is the probe's */
-        end_probe(bucket);
+    if (bucket->probe != NULL) /* else its flight's end is the probe's */
+        latch_probe_ended(&bucket->latch);
+    bucket->probe = NULL;
     while (item != NULL) {
         struct fg_purchase *next = item->next;
         answer(item, FG_ANSWER_BUSY, FG_SECOND_IN_NS);
@@ -443,22 +472,24 @@ static void on_ledger_read(struct fg_link_call *call, const struct fg_reply *rep
         bucket->wants_filter = false; /* until the next refusal finds it behind */
 }
 
+/* A further call only when it is full: what is saved by gathering is Redis's time. */
+static bool may_leave(const struct bucket *bucket)
+{
+    uint32_t least = bucket->flights == 0 ? 1 : BATCH_ITEMS;
+    return bucket->flights < FLIGHTS_MAX && bucket->waiting_count >= least;
+}
+
 void bucket_flush(struct bucket *bucket)
 {
     if (!fg_link_is_ready(bucket->inventory->link)) {
         bucket_refuse_waiting(bucket);
         return;
     }
-    if (bucket->waiting_count > 0 && !bucket->is_in_flight) {
-        if (fg_link_begin(bucket->inventory->link, BATCH_BYTES) == NULL) {
-            inventory_mark_dirty(bucket->inventory, bucket); /* full: in the next turn */
-            return;
-        }
-        take_batch(bucket);
-        bucket->is_in_flight = true;
-        fg_counter_add(&bucket->inventory->counts.in_flight, 1);
-        bool is_sent = send_batch(bucket, false);
-        assert(is_sent);
+    while (may_leave(bucket)) {
+        if (begin_flight(bucket))
+            continue;
+        inventory_mark_dirty(bucket->inventory, bucket); /* full: in the next turn */
+        return;
     }
     if (bucket->wants_filter && !bucket->filter_in_flight && !bucket->filter_failed &&
         !filter_is_current(bucket))

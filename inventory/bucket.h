@@ -6,8 +6,11 @@
  *                                  │              ▼ until the late reply or the connection's end
  *                                  └─ busy ◄── blocked
  *
- * Invariants: at most one call is in flight; a purchase is in exactly one of: nobody's hands, `waiting`,
- * `batch`. No refusal from memory rests on knowledge older than KNOWLEDGE_NS, nor is it given to a user
+ * A lone purchase leaves at once, what comes while a call is in flight gathers. A second call leaves beside the
+ * first only when it is full, so that under load Redis need not wait for the gateway between two calls.
+ *
+ * Invariants: at most FLIGHTS_MAX calls are in flight; a purchase is in exactly one of: nobody's hands, `waiting`,
+ * a flight. No refusal from memory rests on knowledge older than KNOWLEDGE_NS, nor is it given to a user
  * who may have an order here: he, and everybody while the filter is behind the ledger, is sent to the script
  * to look. Owned by the inventory, freed with it. */
 #ifndef FLASHGATE_INVENTORY_BUCKET_H
@@ -22,24 +25,31 @@
 enum {
     WAITING_MAX = 16384,
     FILTER_PAGE = 512,
-    BATCH_USUAL = 32
+    BATCH_USUAL = 32,
+    FLIGHTS_MAX = 2
 };
 #define KNOWLEDGE_NS LATCH_LAPSE_NS
+
+/* A script call under way; from the inventory's pool, so that a thousand cold buckets cost little. */
+struct flight {
+    struct bucket *bucket;
+    struct fg_link_call call;
+    struct batch batch; /* empty once it timed out: everybody was answered */
+    bool probes, resent;
+};
 
 struct bucket {
     struct fg_inventory *inventory;
     uint32_t number;
     char epoch[FG_EPOCH_BYTES + 1]; /* as the catalogue last said */
     bool is_dirty;                  /* on the inventory's list for the next flush */
-    bool is_blocked;                /* the call in flight timed out */
-    bool is_in_flight, probes, resent;
+    uint8_t flights, late_flights;  /* calls in flight, and those of them that timed out */
 
     struct fg_purchase *waiting, **waiting_last;
     uint32_t waiting_count;
-    struct batch batch;
-    struct fg_link_call call;
 
     struct latch latch;
+    const struct fg_purchase *probe;  /* while it waits; then its flight knows */
     enum fg_sale_state known_state; /* as the catalogue last said… */
     uint64_t state_since_ns;        /* …since */
 
@@ -62,7 +72,7 @@ bool bucket_decide(struct bucket *bucket, const struct fg_bucket_terms *terms,
                    struct fg_purchase *purchase);
 void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
                    struct fg_purchase *purchase);
-/* Sends what waits, if nothing is in flight; reads on in the ledger, if the filter is wanted. */
+/* Sends what waits, if it may leave now; reads on in the ledger, if the filter is wanted. */
 void bucket_flush(struct bucket *bucket);
 /* Everything that waits is answered busy. */
 void bucket_refuse_waiting(struct bucket *bucket);

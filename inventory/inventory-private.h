@@ -17,7 +17,7 @@ struct fg_inventory {
     uint32_t bucket_capacity;
     struct bucket **dirty; /* those with something to send */
     uint32_t dirty_count;
-    struct fg_pool searches, settlings;
+    struct fg_pool flights, searches, settlings;
     bool is_full, is_unsafe;
 };
 

@@ -16,7 +16,7 @@
 enum {
     BUCKETS_MAX = 1 << 20,
     BUCKETS_LEAST = 64,
-    SEARCHES_MAX = 4096
+    CALLS_MAX = 4096, /* in flight: of purchases, and of searches */
 };
 
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
@@ -64,7 +64,7 @@ struct search_call {
 
 static bool open_searches(struct fg_inventory *inventory)
 {
-    return fg_pool_init(&inventory->searches, sizeof(struct search_call), SEARCHES_MAX);
+    return fg_pool_init(&inventory->searches, sizeof(struct search_call), CALLS_MAX);
 }
 
 static void on_link_lost(void *owner, const char *reason)
@@ -101,7 +101,9 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
                                      .became_ready = on_link_ready,
                                      .lost = on_link_lost,
                                      .owner = inventory };
-    if (inventory->counts.call_seconds == NULL || !open_searches(inventory) ||
+    if (inventory->counts.call_seconds == NULL ||
+        !fg_pool_init(&inventory->flights, sizeof(struct flight), CALLS_MAX) ||
+        !open_searches(inventory) ||
         !settling_open(inventory) || fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
         free(inventory->counts.call_seconds);
         free(inventory);
@@ -129,6 +131,7 @@ void fg_inventory_free(struct fg_inventory **inventory_p)
     for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
         bucket_free(inventory->buckets[i]);
     fg_link_free(&inventory->link);
+    fg_pool_close(&inventory->flights);
     fg_pool_close(&inventory->searches);
     fg_pool_close(&inventory->settlings);
     free(inventory->buckets);

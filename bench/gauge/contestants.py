@@ -17,7 +17,8 @@ ACCEPTS = {"off": "everything", "everysec": "everysec", "always": "none"}
 
 
 def redis_for(folder, fsync, memory=MEMORY):
-    return Redis(folder, {**FSYNC[fsync], "maxmemory": memory, "maxmemory-policy": "noeviction"}).start()
+    return Redis(folder, {**FSYNC[fsync], "maxmemory": memory, "maxmemory-policy": "noeviction",
+                          "auto-aof-rewrite-percentage": "0"}).start()  # as the gateway's own Redis has it: no fork in a sale
 
 
 class Contestant:

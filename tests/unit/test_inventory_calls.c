@@ -208,7 +208,8 @@ static int clear_stage(void **state)
 /* --- shoppers (static, for after a failed test the inventory still knows them) ------------------------------ */
 
 enum {
-    SHOPPERS = 8
+    SHOPPERS = 80,
+    FULL = 64 /* purchases of a full call */
 };
 static struct shopper {
     struct fg_purchase purchase;
@@ -445,6 +446,93 @@ static void a_late_reply_is_not_told_again(void **state)
     assert_int_equal(stage.told_count, 3);
 }
 
+static void press_buy_each(unsigned from, unsigned upto)
+{
+    for (unsigned i = from; i < upto; i++)
+        press_buy(i);
+}
+
+/* The first shopper's call is in flight, and beside it the one of the FULL next; one more waits. */
+static void fly_two_calls(uint64_t timeout_ns)
+{
+    connect_inventory(timeout_ns);
+    press_buy(0);
+    TURN_UNTIL(hears("EVALSHA"));
+    forget_heard();
+    press_buy_each(1, FULL);
+    for (int i = 0; i < 3; i++)
+        turn();
+    assert_false(hears("EVALSHA")); /* one is missing */
+    press_buy_each(FULL, FULL + 2);
+    TURN_UNTIL(hears("EVALSHA"));
+    assert_int_equal(fg_counter_read(&counts()->calls), 2);
+    assert_int_equal(fg_counter_read(&counts()->in_flight), 2);
+    assert_int_equal(fg_counter_read(&counts()->queued), 1);
+    forget_heard();
+}
+
+static void say_all_sold_out(void)
+{
+    say(SOLD_OUT_HEAD("68"));
+    for (int i = 0; i < FULL; i++)
+        say(SOLD_OUT);
+}
+
+static void a_second_call_leaves_only_when_it_is_full(void **state)
+{
+    (void)state;
+    fly_two_calls(patient_ns);
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    await_answer(0, FG_ANSWER_SOLD_OUT);
+    for (int i = 0; i < 3; i++)
+        turn();
+    assert_false(hears("EVALSHA")); /* the other call is under way still, and one waits */
+    assert_int_equal(shoppers[FULL].answered, 0);
+    say_all_sold_out();
+    await_answer(1, FG_ANSWER_SOLD_OUT);
+    await_answer(FULL, FG_ANSWER_SOLD_OUT);
+    assert_told(0, FG_CALL_END_GOOD, 1);
+    assert_told(1, FG_CALL_END_GOOD, FULL);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    await_answer(FULL + 1, FG_ANSWER_SOLD_OUT);
+    assert_int_equal(fg_counter_read(&counts()->in_flight), 0);
+}
+
+static void two_late_calls_block_until_both_replies_came(void **state)
+{
+    (void)state;
+    fly_two_calls(impatient_ns);
+    await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
+    await_answer(FULL, FG_ANSWER_OUTCOME_UNKNOWN);
+    await_answer(FULL + 1, FG_ANSWER_BUSY);
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
+    press_buy(2); /* one is late still */
+    await_answer(2, FG_ANSWER_BUSY);
+    say_all_sold_out();
+    TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 2);
+    assert_int_equal(shoppers[1].answered, 1);
+    press_buy(3);
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    await_answer(3, FG_ANSWER_SOLD_OUT);
+}
+
+static void two_calls_that_redis_lost_are_both_sent_again(void **state)
+{
+    (void)state;
+    fly_two_calls(patient_ns);
+    say("-NOSCRIPT No matching script.\r\n");
+    say("-NOSCRIPT No matching script.\r\n");
+    TURN_UNTIL(fg_counter_read(&counts()->noscript) == 2);
+    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say_all_sold_out();
+    await_answer(0, FG_ANSWER_SOLD_OUT);
+    await_answer(FULL, FG_ANSWER_SOLD_OUT);
+    assert_int_equal(stage.told_count, 2);
+}
+
 static void what_a_lost_connection_takes_along_is_told(void **state)
 {
     (void)state;
@@ -661,6 +749,9 @@ int main(void)
         ON_STAGE(an_error_and_a_reply_of_no_form_are_failures),
         ON_STAGE(a_script_that_redis_lost_is_told_once),
         ON_STAGE(a_late_reply_is_not_told_again),
+        ON_STAGE(a_second_call_leaves_only_when_it_is_full),
+        ON_STAGE(two_late_calls_block_until_both_replies_came),
+        ON_STAGE(two_calls_that_redis_lost_are_both_sent_again),
         ON_STAGE(what_a_lost_connection_takes_along_is_told),
         ON_STAGE(a_search_is_told_like_a_purchase),
         ON_STAGE(reading_the_ledger_is_asked_for_and_told),
