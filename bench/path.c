@@ -236,11 +236,13 @@ static void record_reply(void)
 {
     struct fg_buffer out = fg_buffer_over(reply, sizeof reply);
     fg_buffer_add_format(
-        &out, "*%d\r\n:1795238562267\r\n:100000\r\n$4\r\nopen\r\n$16\r\n1795238562267-31\r\n",
-        4 + ITEMS);
+        &out,
+        "*%d\r\n:1795238562267\r\n:100000\r\n$4\r\nopen\r\n$16\r\n1795238562267-31\r\n"
+        ":1795239462267\r\n",
+        5 + ITEMS);
     for (unsigned i = 0; i < ITEMS; i++) {
         char answer[64];
-        int length = snprintf(answer, sizeof answer, "+1795238562267-%u 1795239462267", i);
+        int length = snprintf(answer, sizeof answer, "1795238562267-%u", i);
         fg_buffer_add_format(&out, "$%d\r\n%s\r\n", length, answer);
     }
     reply_length = out.length;

@@ -179,23 +179,34 @@ static bool decode_word(struct fg_text word, enum fg_answer *answer)
     return false;
 }
 
-/* ENTRY EXPIRES, and for a replay the state's letter. */
-static bool decode_order(const struct batch *batch, struct fg_text text, bool is_replay,
-                         struct fg_purchase *item)
+static void name_order(const struct batch *batch, struct fg_purchase *item)
+{
+    item->order.bucket = batch->bucket;
+    memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
+}
+
+/* ENTRY alone: everything a call buys runs out at the same time. */
+static bool decode_bought(const struct batch *batch, struct fg_text entry, int64_t expires_ms,
+                          struct fg_purchase *item)
+{
+    name_order(batch, item);
+    item->answer = FG_ANSWER_BOUGHT;
+    item->expires_ms = expires_ms;
+    item->state = expires_ms == 0 ? FG_ORDER_CONFIRMED : FG_ORDER_HELD;
+    return fg_ledger_entry_parse(entry, &item->order.entry);
+}
+
+/* ENTRY EXPIRES STATE */
+static bool decode_replay(const struct batch *batch, struct fg_text text, struct fg_purchase *item)
 {
     uint64_t expires_ms;
     struct fg_text entry = fg_text_cut(&text, ' '), expires = fg_text_cut(&text, ' ');
-    item->order.bucket = batch->bucket;
-    memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
+    name_order(batch, item);
+    item->answer = FG_ANSWER_REPLAYED;
     if (!fg_ledger_entry_parse(entry, &item->order.entry) ||
         fg_text_decimal(expires, INT64_MAX, &expires_ms) != FG_NUMBER_OK)
         return false;
     item->expires_ms = (int64_t)expires_ms;
-    item->answer = is_replay ? FG_ANSWER_REPLAYED : FG_ANSWER_BOUGHT;
-    if (!is_replay) {
-        item->state = expires_ms == 0 ? FG_ORDER_CONFIRMED : FG_ORDER_HELD;
-        return text.at == NULL;
-    }
     return text.length == 1 && fg_order_state_of_letter(text.at[0], &item->state);
 }
 
@@ -210,17 +221,19 @@ static bool decode_own(struct fg_text entries, struct fg_purchase *item)
     return true;
 }
 
-static bool decode_item(const struct batch *batch, struct fg_text text, struct fg_purchase *item)
+static bool decode_item(const struct batch *batch, struct fg_text text, int64_t expires_ms,
+                        struct fg_purchase *item)
 {
-    if (text.length > 1 && (text.at[0] == '+' || text.at[0] == '='))
-        return decode_order(batch, (struct fg_text){ text.at + 1, text.length - 1 },
-                            text.at[0] == '=', item);
+    char first = text.length > 0 ? text.at[0] : '\0';
+    if (first >= '0' && first <= '9')
+        return decode_bought(batch, text, expires_ms, item);
+    if (first == '=')
+        return decode_replay(batch, (struct fg_text){ text.at + 1, text.length - 1 }, item);
     struct fg_text word = fg_text_cut(&text, ' ');
     if (!decode_word(word, &item->answer))
         return false;
     if (item->answer == FG_ANSWER_LIMIT_REACHED) {
-        item->order.bucket = batch->bucket;
-        memcpy(item->order.epoch, batch->epoch, sizeof item->order.epoch);
+        name_order(batch, item);
         return decode_own(text, item);
     }
     if (text.at != NULL) /* no other word is followed by anything */
@@ -233,14 +246,16 @@ static bool decode_item(const struct batch *batch, struct fg_text text, struct f
 bool batch_decode(struct batch *batch, const struct fg_reply *reply, struct batch_reply *head)
 {
     enum {
-        HEAD = 5
-    }; /* the array's own node, then now, free, state, last id */
+        HEAD = 6
+    }; /* the array's own node, then now, free, state, last id, expires */
     if (reply->count < HEAD || reply->nodes[0].type != FG_REPLY_ARRAY ||
         !fg_reply_is(reply, 1, FG_REPLY_INTEGER) || !fg_reply_is(reply, 2, FG_REPLY_INTEGER) ||
-        !decode_state(fg_reply_text(reply, 3), &head->state))
+        !decode_state(fg_reply_text(reply, 3), &head->state) ||
+        !fg_reply_is(reply, 5, FG_REPLY_INTEGER) || reply->nodes[5].integer < 0)
         return false;
     head->redis_ms = reply->nodes[1].integer;
     head->free_units = reply->nodes[2].integer;
+    head->expires_ms = reply->nodes[5].integer;
     head->has_last = fg_ledger_entry_parse(fg_reply_text(reply, 4), &head->last);
     if (head->state == BATCH_LATE) {
         for (unsigned i = 0; i < batch->count; i++)
@@ -250,7 +265,7 @@ bool batch_decode(struct batch *batch, const struct fg_reply *reply, struct batc
     if (reply->count != HEAD + batch->count)
         return false;
     for (unsigned i = 0; i < batch->count; i++)
-        if (!decode_item(batch, fg_reply_text(reply, HEAD + i), batch->items[i]))
+        if (!decode_item(batch, fg_reply_text(reply, HEAD + i), head->expires_ms, batch->items[i]))
             return false;
     return true;
 }

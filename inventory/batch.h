@@ -57,6 +57,7 @@ struct batch_reply {
     enum batch_state state;
     bool has_last;
     struct fg_ledger_entry last; /* the ledger's newest entry */
+    int64_t expires_ms;          /* of what this call bought; 0: never */
 };
 
 /* Fills every purchase's answer (but does not call anybody). False when the reply has not the form. */

@@ -259,8 +259,7 @@ static void end_flight(struct flight *flight)
 /* Past the deadline nothing is bought any more: a retry after it gets the final answer. */
 static uint64_t past_the_deadline_ns(const struct flight *flight)
 {
-    int64_t left_ms =
-        flight->batch.deadline_ms - fg_link_redis_ms(flight->bucket->inventory->link);
+    int64_t left_ms = flight->batch.deadline_ms - fg_link_redis_ms(flight->bucket->inventory->link);
     return FG_SECOND_IN_NS + (left_ms > 0 ? (uint64_t)left_ms * FG_MS_IN_NS : 0);
 }
 

@@ -49,9 +49,9 @@ struct bucket {
     uint32_t waiting_count;
 
     struct latch latch;
-    const struct fg_purchase *probe;  /* while it waits; then its flight knows */
-    enum fg_sale_state known_state; /* as the catalogue last said… */
-    uint64_t state_since_ns;        /* …since */
+    const struct fg_purchase *probe; /* while it waits; then its flight knows */
+    enum fg_sale_state known_state;  /* as the catalogue last said… */
+    uint64_t state_since_ns;         /* …since */
 
     bool has_last; /* the ledger's newest entry known, … */
     struct fg_ledger_entry last;

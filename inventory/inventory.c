@@ -103,8 +103,8 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
                                      .owner = inventory };
     if (inventory->counts.call_seconds == NULL ||
         !fg_pool_init(&inventory->flights, sizeof(struct flight), CALLS_MAX) ||
-        !open_searches(inventory) ||
-        !settling_open(inventory) || fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
+        !open_searches(inventory) || !settling_open(inventory) ||
+        fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
         free(inventory->counts.call_seconds);
         free(inventory);
         return fg_error_set(error, FG_UNREACHABLE, "out of memory for a link to Redis");

@@ -6,10 +6,11 @@
 --       left out if no item has any: one cmsgpack map {number of the item, what its order carries}
 --       digest: 16 hex digits of the Idempotency-Key, or '' without one
 --       quantity: to buy; negative: only look whether an order of that many is there, never buy
--- Reply [now ms, free, state, last ledger id, answer, answer, ...]; free is -1 where it is not known
+-- Reply [now ms, free, state, last ledger id, expires, answer, answer, ...]; free is -1 where it is not known
 --       state: open paused ended not_started frozen late
---       answer: '+ENTRY EXPIRES' bought, '=ENTRY EXPIRES STATE' the order that was there (EXPIRES 0: none),
---       or a refusal's word; limit_reached is followed by the caller's entries
+--       expires: when what this call bought runs out, in ms; 0: never
+--       answer: 'ENTRY' bought, '=ENTRY EXPIRES STATE' the order that was there (EXPIRES 0: none), or a
+--       refusal's word; limit_reached is followed by the caller's entries
 --
 -- Pass 1 decides every item and writes nothing; pass 2 writes the ledger, then the users' records, then the
 -- counters. Invariant: whatever can fail is checked in pass 1, because Redis does not take back what a
@@ -45,7 +46,7 @@ if size % 3 ~= 0 or size > ITEMS_MAX * 3 then return redis.error_reply('BADBATCH
 
 local time = call('TIME')
 local now = time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
-if now >= deadline then return {now, -1, 'late', ''} end
+if now >= deadline then return {now, -1, 'late', '', 0} end
 
 -- Check the items; slot_of[k] is the number of the first item of the same user.
 local users, slot_of, first_of = {'HMGET', buyers_key, ''}, {}, {}
@@ -137,8 +138,8 @@ if state == 'open' or state == 'paused' or state == 'ended' then
 elseif state == 'frozen' then
     closed = 'frozen'
 else
-    local reply = {now, -1, 'frozen', last_entry(orders_key)}
-    for k = 1, count do reply[k + 4] = 'frozen' end
+    local reply = {now, -1, 'frozen', last_entry(orders_key), 0}
+    for k = 1, count do reply[k + 5] = 'frozen' end
     return reply
 end
 
@@ -227,7 +228,7 @@ end
 -- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order;
 -- fresh: the items that buy, in order; later: answers that need an entry not written yet.
 local known, single, fresh, later = {}, {}, {}, {}
-local answers = {now, free, closed or 'open', ''}
+local answers = {now, free, closed or 'open', '', hold > 0 and now + hold or 0}
 local unit_state = hold > 0 and 'h' or 'c'
 local expires = hold > 0 and format('%.0f', now + hold) or NEVER
 local expires_said = hold > 0 and expires or '0'
@@ -255,7 +256,7 @@ for k = 1, count do
         elseif order.entry then
             answer = '=' .. order.entry .. ' ' .. order.expires .. ' ' .. order.state
         else
-            answer, later[k + 4] = '', {order}
+            answer, later[k + 5] = '', {order}
         end
     elseif answer or closed == 'frozen' then
         answer = 'frozen'
@@ -271,7 +272,7 @@ for k = 1, count do
             if units_taken(orders) + quantity > per_user then place = nil end -- the limit of a user
         end
         if not place then
-            answer, later[k + 4] = list_orders(orders)
+            answer, later[k + 5] = list_orders(orders)
         elseif ledger_length + made >= ledger_max then
             answer = 'queue_full'
         elseif quantity > free_now then
@@ -288,7 +289,7 @@ for k = 1, count do
             end
         end
     end
-    answers[k + 4] = answer or ''
+    answers[k + 5] = answer or ''
 end
 
 -- Pass 2. Nothing below can fail: every argument was checked above.
@@ -337,7 +338,7 @@ if made > 0 then
                 if orders[i].item == k then orders[i].entry, orders[i].record = id, record end
             end
         end
-        answers[k + 4] = '+' .. id .. ' ' .. expires_said
+        answers[k + 5] = id
     end
 
     for slot, orders in pairs(known) do

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from flashgate.bucket import (  # noqa: F401 - client is a fixture
-    BUYERS, DEAD, EPOCH, KEYS, ORDERS, RECORD_BYTES, RELAY, STOCK, Bucket, client, key, record)
+    BUYERS, DEAD, EPOCH, KEYS, ORDERS, RECORD_BYTES, RELAY, STOCK, Bucket, client, is_bought, key, record)
 
 DUE_LATER = 900_000
 
@@ -28,8 +28,8 @@ class Life(Bucket):
     def order(self, user="ann", digest="", quantity=1):
         """Buys; the ledger entry that made it."""
         answer = self.buy(user, digest, quantity)
-        assert answer.startswith("+"), answer
-        return answer[1:].split()[0]
+        assert is_bought(answer), answer
+        return answer
 
     def settle(self, *items):
         """[(word, state's letter)] for (verb, entry, user, payment)."""
@@ -554,9 +554,9 @@ def test_after_its_end_a_press_without_key_buys_anew_and_one_with_a_key_tells(bu
         again = bucket.buy(user, digest)
         if digest:
             assert again == held[:-1] + ("e" if end == "expire" else "x")
-            assert bucket.buy(user, key("another")).startswith("+")
+            assert is_bought(bucket.buy(user, key("another")))
         else:
-            assert again.startswith("+") and again[1:].split()[0] != entry
+            assert is_bought(again) and again != entry
 
 
 def test_a_confirmed_order_is_told_to_every_press(bucket):
@@ -746,8 +746,8 @@ def live(bucket, rnd):
         if act == "buy":
             user, quantity = rnd.choice(users), rnd.choice([1, 1, 2])
             answer = bucket.buy(user, key(f"{step}"), quantity)
-            if answer.startswith("+"):
-                model.orders[answer[1:].split()[0]] = [user, quantity, "h"]
+            if is_bought(answer):
+                model.orders[answer] = [user, quantity, "h"]
                 model.free -= quantity
         elif act == "settle":
             known = [*model.orders, "1700000000000-0"]

@@ -24,6 +24,7 @@ import time
 import pytest
 import redis
 
+from flashgate.bucket import is_bought
 from flashgate.programs import suspend
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -120,9 +121,8 @@ class Shop:
 
     def buy(self, bucket, *users, quantity=1, key=""):
         batch = message_pack([part for user in users for part in (user, key, quantity)])
-        answers = self.run("purchase", self.keys(bucket), self.epochs[bucket], FOREVER, batch, "")[4:]
-        entries = [answer[1:].split()[0] for answer in answers if answer[0] == "+"]
-        orders = [f"{bucket}-{self.epochs[bucket]}-{entry}" for entry in entries]
+        answers = self.run("purchase", self.keys(bucket), self.epochs[bucket], FOREVER, batch, "")[5:]
+        orders = [f"{bucket}-{self.epochs[bucket]}-{answer}" for answer in answers if is_bought(answer)]
         self.bought += orders
         return orders
 

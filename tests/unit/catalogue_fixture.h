@@ -159,8 +159,11 @@ static inline void buy(const struct fg_catalogue_sku *sku, const char *user, cha
                         sku->terms.epoch, "9999999999999", packed, at);
     if (result != FG_OK)
         fail_msg("%s", fixture.error.text);
-    assert_int_equal(reply->elements, 5);
-    assert_int_equal(reply->element[4]->str[0], '+');
+    struct fg_ledger_entry entry;
+    assert_int_equal(reply->elements, 6);
+    const redisReply *answer = reply->element[5];
+    if (!fg_ledger_entry_parse((struct fg_text){ answer->str, answer->len }, &entry))
+        fail_msg("%s was told %s", user, answer->str);
     freeReplyObject(reply);
 }
 

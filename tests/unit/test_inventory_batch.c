@@ -8,7 +8,7 @@
 #include "inventory/batch.h"
 
 enum {
-    NODES = 5 + BATCH_ITEMS + 8,
+    NODES = 6 + BATCH_ITEMS + 8,
     TEXT_BYTES = 8192,
     OUTPUT_BYTES = 64 << 10,
 };
@@ -321,7 +321,8 @@ static void add_string(struct script *script, const char *text)
     script->text_length += length;
 }
 
-static void begin(struct script *script, uint32_t elements, const char *state, const char *last)
+static void begin(struct script *script, uint32_t elements, const char *state, const char *last,
+                  int64_t expires_ms)
 {
     script->count = script->text_length = 0;
     add_node(script, (struct fg_reply_node){ .type = FG_REPLY_ARRAY, .length = elements });
@@ -329,6 +330,7 @@ static void begin(struct script *script, uint32_t elements, const char *state, c
     add_integer(script, 7);
     add_string(script, state);
     add_string(script, last);
+    add_integer(script, expires_ms);
 }
 
 static bool decode(struct batch *batch, const struct script *script, struct batch_reply *head)
@@ -337,15 +339,20 @@ static bool decode(struct batch *batch, const struct script *script, struct batc
     return batch_decode(batch, &reply, head);
 }
 
-/* One purchase answered with one word. */
-static bool answered(struct fg_purchase *item, const char *word)
+/* One purchase answered with one word, in a call whose purchases run out then. */
+static bool answered_until(struct fg_purchase *item, const char *word, int64_t expires_ms)
 {
     static struct script script;
     struct batch batch = batch_of(item, 1);
     struct batch_reply head;
-    begin(&script, 5, "open", "1795238562300-3");
+    begin(&script, 6, "open", "1795238562300-3", expires_ms);
     add_string(&script, word);
     return decode(&batch, &script, &head);
+}
+
+static bool answered(struct fg_purchase *item, const char *word)
+{
+    return answered_until(item, word, 0);
 }
 
 static void the_head_tells_time_stock_and_ledger(void **state)
@@ -359,12 +366,13 @@ static void the_head_tells_time_stock_and_ledger(void **state)
     for (size_t i = 0; i < FG_COUNT_OF(words); i++) {
         struct fg_purchase item = purchase("u", NULL, 1, FG_ANSWER_NONE);
         struct batch batch = batch_of(&item, 1);
-        begin(&script, 5, words[i], i % 2 ? "" : "1795238562299-3");
+        begin(&script, 6, words[i], i % 2 ? "" : "1795238562299-3", (int64_t)i);
         add_string(&script, "sold_out");
         assert_true(decode(&batch, &script, &head));
         assert_int_equal(head.redis_ms, INT64_C(1795238562300));
         assert_int_equal(head.free_units, 7);
         assert_int_equal(head.state, i);
+        assert_int_equal(head.expires_ms, i);
         assert_int_equal(head.has_last, i % 2 == 0);
         if (head.has_last) {
             assert_int_equal(head.last.ms, INT64_C(1795238562299));
@@ -383,7 +391,7 @@ static void a_late_batch_did_nothing(void **state)
     struct batch batch = batch_of(items, 2);
     struct batch_reply head;
     (void)state;
-    begin(&script, 4, "late", "");
+    begin(&script, 5, "late", "", 0);
     script.nodes[2].integer = -1;
     assert_true(decode(&batch, &script, &head));
     assert_int_equal(head.free_units, -1);
@@ -395,23 +403,24 @@ static void orders_are_read(void **state)
 {
     static const struct {
         const char *word;
+        int64_t call_expires_ms;
         enum fg_answer answer;
         int64_t expires_ms;
         enum fg_order_state order_state;
     } rows[] = {
-        { "+1795238562300-3 0", FG_ANSWER_BOUGHT, 0, FG_ORDER_CONFIRMED },
-        { "+1795238562300-3 1795239462300", FG_ANSWER_BOUGHT, INT64_C(1795239462300),
+        { "1795238562300-3", 0, FG_ANSWER_BOUGHT, 0, FG_ORDER_CONFIRMED },
+        { "1795238562300-3", INT64_C(1795239462300), FG_ANSWER_BOUGHT, INT64_C(1795239462300),
           FG_ORDER_HELD },
-        { "=1795238562300-3 1795239462300 h", FG_ANSWER_REPLAYED, INT64_C(1795239462300),
+        { "=1795238562300-3 1795239462300 h", 7, FG_ANSWER_REPLAYED, INT64_C(1795239462300),
           FG_ORDER_HELD },
-        { "=1795238562300-3 0 c", FG_ANSWER_REPLAYED, 0, FG_ORDER_CONFIRMED },
-        { "=1795238562300-3 1 x", FG_ANSWER_REPLAYED, 1, FG_ORDER_CANCELLED },
-        { "=1795238562300-3 1 e", FG_ANSWER_REPLAYED, 1, FG_ORDER_EXPIRED },
+        { "=1795238562300-3 0 c", 7, FG_ANSWER_REPLAYED, 0, FG_ORDER_CONFIRMED },
+        { "=1795238562300-3 1 x", 7, FG_ANSWER_REPLAYED, 1, FG_ORDER_CANCELLED },
+        { "=1795238562300-3 1 e", 7, FG_ANSWER_REPLAYED, 1, FG_ORDER_EXPIRED },
     };
     (void)state;
     for (size_t i = 0; i < FG_COUNT_OF(rows); i++) {
         struct fg_purchase item = purchase("u", NULL, 1, FG_ANSWER_NONE);
-        assert_true(answered(&item, rows[i].word));
+        assert_true(answered_until(&item, rows[i].word, rows[i].call_expires_ms));
         assert_int_equal(item.answer, rows[i].answer);
         assert_int_equal(item.expires_ms, rows[i].expires_ms);
         assert_int_equal(item.state, rows[i].order_state);
@@ -485,23 +494,33 @@ static void malformed_words_are_refused(void **state)
                                          "sold_out x",
                                          "paused\n",
                                          " sold_out",
+                                         "1-1 ",
+                                         "1-1 0",
+                                         "1-1 0 h",
+                                         "-1",
+                                         "1",
+                                         "1-",
+                                         "01-1",
+                                         "1-01",
+                                         "1-1\t",
+                                         "10000000000000-1",
+                                         "1-10000000000",
                                          "+1-1",
-                                         "+1-1 ",
-                                         "+ 0",
-                                         "+1 0",
-                                         "+1-1 -1",
-                                         "+1-1 1e3",
-                                         "+1-1 01",
-                                         "+1-1 9223372036854775808",
-                                         "+1-1 0 h",
-                                         "+1-1  0",
-                                         "+1795238562300-3\t0",
+                                         "+1-1 0",
+                                         "=1 0 h",
+                                         "= 0 h",
+                                         "=1-1",
+                                         "=1-1 -1 h",
+                                         "=1-1 1e3 h",
+                                         "=1-1 01 h",
+                                         "=1-1 9223372036854775808 h",
+                                         "=1-1  0 h",
+                                         "=1795238562300-3\t0 h",
                                          "=1-1 0",
                                          "=1-1 0 ",
                                          "=1-1 0 q",
                                          "=1-1 0 hh",
                                          "=1-1 0 h ",
-                                         "+1-1 0 ",
                                          "limit_reached ",
                                          "limit_reached 1-1 ",
                                          "none ",
@@ -527,7 +546,7 @@ static void a_wrong_number_of_answers_is_refused(void **state)
         for (unsigned i = 0; i < 3; i++)
             items[i] = purchase("u", NULL, 1, FG_ANSWER_NONE);
         struct batch batch = batch_of(items, 3);
-        begin(&script, 4 + answers, "open", "1-1");
+        begin(&script, 5 + answers, "open", "1-1", 0);
         for (uint32_t i = 0; i < answers; i++)
             add_string(&script, "sold_out");
         assert_int_equal(decode(&batch, &script, &head), answers == 3);
@@ -541,7 +560,7 @@ static void other_kinds_of_reply_are_refused(void **state)
     struct batch batch = batch_of(&item, 1);
     struct batch_reply head;
     (void)state;
-    begin(&script, 5, "open", "1-1");
+    begin(&script, 6, "open", "1-1", 0);
     add_string(&script, "sold_out");
     assert_true(decode(&batch, &script, &head));
     for (uint32_t node = 0; node < script.count; node++) {
@@ -555,11 +574,14 @@ static void other_kinds_of_reply_are_refused(void **state)
         }
         script.nodes[node] = kept;
     }
-    for (uint32_t count = 0; count < 6; count++) {
+    script.nodes[5].integer = -1;
+    assert_false(decode(&batch, &script, &head));
+    script.nodes[5].integer = 0;
+    for (uint32_t count = 0; count < 7; count++) {
         script.count = count;
         assert_false(decode(&batch, &script, &head));
     }
-    begin(&script, 5, "opened", "1-1");
+    begin(&script, 6, "opened", "1-1", 0);
     add_string(&script, "sold_out");
     assert_false(decode(&batch, &script, &head));
 }
@@ -568,7 +590,7 @@ static void other_kinds_of_reply_are_refused(void **state)
 static void garbage_is_survived(void **state)
 {
     static const char *const words[] = {
-        "+1795238562300-3 0",
+        "1795238562300-3",
         "=1-1 0 h",
         "sold_out",
         "none",
@@ -596,7 +618,7 @@ static void garbage_is_survived(void **state)
         bool is_formed = unit_random(&seed) % 2;
         script.count = script.text_length = 0;
         if (is_formed)
-            begin(&script, 4 + count, "open", "1-1");
+            begin(&script, 5 + count, "open", "1-1", 0);
         for (uint64_t left = is_formed ? count : unit_random(&seed) % 9; left > 0; left--) {
             uint64_t kind = unit_random(&seed) % (is_formed ? 40 : 8);
             if (kind == 0)

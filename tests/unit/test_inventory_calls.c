@@ -31,9 +31,10 @@ static const uint64_t impatient_ns = 300 * FG_MS_IN_NS;
 #define SETTLE_SHA "1111111111111111111111111111111111111111"
 #define GREETING   "*2\r\n$10\r\n1795238562\r\n$1\r\n0\r\n$40\r\n" SHA "\r\n$40\r\n" SETTLE_SHA "\r\n"
 /* The head of a reply to `items` purchases, of which none is free. */
-#define SOLD_OUT_HEAD(length) "*" length "\r\n:1795238562000\r\n:0\r\n$4\r\nopen\r\n$0\r\n\r\n"
-#define SOLD_OUT              "$8\r\nsold_out\r\n"
-#define FOUND_NONE            "$4\r\nnone\r\n"
+#define SOLD_OUT_HEAD(length) \
+    "*" length "\r\n:1795238562000\r\n:0\r\n$4\r\nopen\r\n$0\r\n\r\n:0\r\n"
+#define SOLD_OUT   "$8\r\nsold_out\r\n"
+#define FOUND_NONE "$4\r\nnone\r\n"
 
 struct told {
     enum fg_call_end end;
@@ -343,7 +344,7 @@ static void who_is_refused_in_between_leaves_nothing(void **state)
     connect_inventory(patient_ns);
     press_buy(0);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(0, FG_ANSWER_SOLD_OUT);
     uint64_t lapsed_ns = fg_clock_steady_ns() + LATCH_LAPSE_NS;
     TURN_UNTIL(fg_ring_now_ns(stage.ring) > lapsed_ns);
@@ -363,7 +364,7 @@ static void who_is_refused_in_between_leaves_nothing(void **state)
     assert_int_equal(fg_counter_read(&counts()->probes), 1); /* and the other only looks */
     assert_int_equal(fg_counter_read(&counts()->look_ups), 1);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("6") SOLD_OUT FOUND_NONE);
+    say(SOLD_OUT_HEAD("7") SOLD_OUT FOUND_NONE);
     await_answer(3, FG_ANSWER_SOLD_OUT);
     await_answer(4, FG_ANSWER_SOLD_OUT);
 }
@@ -378,7 +379,7 @@ static void a_good_call_is_told_with_all_its_purchases(void **state)
         press_buy(i);
     TURN_UNTIL(hears("EVALSHA"));
     uint64_t heard_ns = fg_ring_now_ns(stage.ring);
-    say(SOLD_OUT_HEAD("7") SOLD_OUT SOLD_OUT SOLD_OUT);
+    say(SOLD_OUT_HEAD("8") SOLD_OUT SOLD_OUT SOLD_OUT);
     await_answer(2, FG_ANSWER_SOLD_OUT);
     assert_int_equal(stage.told_count, 1);
     assert_told(0, FG_CALL_END_GOOD, 3);
@@ -402,7 +403,7 @@ static void an_error_and_a_reply_of_no_form_are_failures(void **state)
     press_buy(1);
     press_buy(2);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("5") SOLD_OUT); /* one answer for two */
+    say(SOLD_OUT_HEAD("6") SOLD_OUT); /* one answer for two */
     await_answer(1, FG_ANSWER_OUTCOME_UNKNOWN);
     assert_told(1, FG_CALL_END_FAILED, 2);
     assert_int_equal(stage.told_count, 2);
@@ -418,7 +419,7 @@ static void a_script_that_redis_lost_is_told_once(void **state)
     say("-NOSCRIPT No matching script.\r\n");
     TURN_UNTIL(hears("EVAL\r\n"));
     assert_int_equal(stage.told_count, 0);
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(0, FG_ANSWER_SOLD_OUT);
     assert_told(0, FG_CALL_END_GOOD, 1);
     assert_int_equal(stage.told_count, 1);
@@ -441,7 +442,7 @@ static void a_late_reply_is_not_told_again(void **state)
     assert_told(2, FG_CALL_END_NOT_SENT, 1);
     assert_int_equal(stage.told[2].took_ns, 0);
 
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
     assert_int_equal(stage.told_count, 3);
 }
@@ -473,7 +474,7 @@ static void fly_two_calls(uint64_t timeout_ns)
 
 static void say_all_sold_out(void)
 {
-    say(SOLD_OUT_HEAD("68"));
+    say(SOLD_OUT_HEAD("69"));
     for (int i = 0; i < FULL; i++)
         say(SOLD_OUT);
 }
@@ -482,7 +483,7 @@ static void a_second_call_leaves_only_when_it_is_full(void **state)
 {
     (void)state;
     fly_two_calls(patient_ns);
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(0, FG_ANSWER_SOLD_OUT);
     for (int i = 0; i < 3; i++)
         turn();
@@ -494,7 +495,7 @@ static void a_second_call_leaves_only_when_it_is_full(void **state)
     assert_told(0, FG_CALL_END_GOOD, 1);
     assert_told(1, FG_CALL_END_GOOD, FULL);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(FULL + 1, FG_ANSWER_SOLD_OUT);
     assert_int_equal(fg_counter_read(&counts()->in_flight), 0);
 }
@@ -506,7 +507,7 @@ static void two_late_calls_block_until_both_replies_came(void **state)
     await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
     await_answer(FULL, FG_ANSWER_OUTCOME_UNKNOWN);
     await_answer(FULL + 1, FG_ANSWER_BUSY);
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
     press_buy(2); /* one is late still */
     await_answer(2, FG_ANSWER_BUSY);
@@ -515,7 +516,7 @@ static void two_late_calls_block_until_both_replies_came(void **state)
     assert_int_equal(shoppers[1].answered, 1);
     press_buy(3);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(3, FG_ANSWER_SOLD_OUT);
 }
 
@@ -526,7 +527,7 @@ static void two_calls_that_redis_lost_are_both_sent_again(void **state)
     say("-NOSCRIPT No matching script.\r\n");
     say("-NOSCRIPT No matching script.\r\n");
     TURN_UNTIL(fg_counter_read(&counts()->noscript) == 2);
-    say(SOLD_OUT_HEAD("5") SOLD_OUT);
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
     say_all_sold_out();
     await_answer(0, FG_ANSWER_SOLD_OUT);
     await_answer(FULL, FG_ANSWER_SOLD_OUT);
@@ -593,7 +594,7 @@ static void reading_the_ledger_is_asked_for_and_told(void **state)
     stage.allows = false;
     press_buy_in(FG_SALE_ENDED, 0);
     TURN_UNTIL(hears("EVALSHA"));
-    say(SOLD_OUT_HEAD("5") FOUND_NONE);
+    say(SOLD_OUT_HEAD("6") FOUND_NONE);
     await_answer(0, FG_ANSWER_ENDED);
     assert_int_equal(stage.told_count, 1);
     assert_int_not_equal(stage.asked_count, 0);
@@ -602,7 +603,7 @@ static void reading_the_ledger_is_asked_for_and_told(void **state)
     stage.allows = true;
     press_buy_in(FG_SALE_ENDED, 1);
     TURN_UNTIL(hears("XRANGE"));
-    say(SOLD_OUT_HEAD("5") FOUND_NONE "*0\r\n");
+    say(SOLD_OUT_HEAD("6") FOUND_NONE "*0\r\n");
     await_answer(1, FG_ANSWER_ENDED);
     TURN_UNTIL(stage.told_count == 3);
     assert_told(2, FG_CALL_END_GOOD, 1);
@@ -619,7 +620,7 @@ static void a_ledger_that_does_not_come_is_told_once(void **state)
     assert_told(1, FG_CALL_END_FAILED, 1);
     assert_int_equal(stage.told[1].took_ns, impatient_ns);
     forget_heard();
-    say(SOLD_OUT_HEAD("5") FOUND_NONE "*0\r\n"); /* both late */
+    say(SOLD_OUT_HEAD("6") FOUND_NONE "*0\r\n"); /* both late */
     TURN_UNTIL(fg_counter_read(&counts()->late_replies) == 1);
     turn();
     assert_int_equal(stage.told_count, 2);

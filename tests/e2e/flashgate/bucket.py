@@ -45,6 +45,15 @@ def record(digest, entry, quantity, expires, state):
     return f"{digest or '0' * 16}{int(ms):013d}{int(seq):010d}{quantity:06d}{int(expires):013d}{state}"
 
 
+def is_bought(answer):
+    """An item that bought is answered with its order's entry alone."""
+    return answer[:1].isdigit()
+
+
+def replayed(entry, state, expires=0):
+    return f"={entry} {expires} {state}"
+
+
 def key(text):
     return hashlib.sha1(text.encode()).hexdigest()[:16]
 
@@ -77,7 +86,7 @@ class Bucket:
         flat = [part for item in items for part in item]
         more = ["", pack(carried)] if carried is not None else []
         reply = self.run("purchase", [STOCK, BUYERS, ORDERS], epoch, deadline, pack(flat), *more)
-        return reply[:4], reply[4:]
+        return reply[:5], reply[5:]
 
     def buy(self, user, digest="", quantity=1):
         return self.batch((user, digest, quantity))[1][0]
