@@ -24,15 +24,15 @@ function(fg_library name)
 endfunction()
 
 function(fg_program name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;USES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "ALLOCATES" "" "SOURCES;LINKS;USES")
     fg_check_arguments(fg_program ${name} "${arg_UNPARSED_ARGUMENTS}" "${arg_SOURCES}")
     add_executable(${name} ${arg_SOURCES})
     target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE ${arg_LINKS} ${arg_USES} fg_options Threads::Threads)
-    # A sanitizer brings its own allocator and would not see through another one.
-    # Linked whatever the linker thinks: with link-time optimisation it sees no call of malloc in time and leaves
-    # a library out that nobody else needs.
-    if(FG_SANITIZE STREQUAL "")
+    # jemalloc, for those that allocate all the time. A sanitizer brings its own allocator and would not see through
+    # another one. Linked whatever the linker thinks: with link-time optimisation it sees no call of malloc in time
+    # and leaves a library out that nobody else needs.
+    if(arg_ALLOCATES AND FG_SANITIZE STREQUAL "")
         target_link_libraries(${name} PRIVATE jemalloc)
         target_link_options(${name} PRIVATE -Wl,--no-as-needed)
     endif()

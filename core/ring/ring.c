@@ -19,7 +19,7 @@
 #include "flashgate/base/log.h"
 
 enum {
-    BUFFERS_WANTED = 128, /* at first; a power of two */
+    BUFFERS_WANTED = 32, /* at first; a power of two */
     COMPLETIONS_PER_ENTRY = 8,
     STALLED_RETRY_MS = 20,
 };
