@@ -7,11 +7,15 @@
 #include "flashgate/base/hash.h"
 
 enum {
-    ENTRY_MS_BYTES = 13,
-    ENTRY_SEQUENCE_BYTES = 10,
     QUANTITY_BYTES = 6,
-    EXPIRY_BYTES = 13
+    EXPIRY_BYTES = 13,
+    STATE_BYTES = 1,
+    ENTRY_MS_BYTES = 13,
+    ENTRY_BYTES = 24 /* of a record: with the spaces behind it */
 };
+_Static_assert(FG_DIGEST_BYTES + QUANTITY_BYTES + EXPIRY_BYTES + STATE_BYTES + ENTRY_BYTES ==
+                   FG_RECORD_BYTES,
+               "the parts of a record are the whole of it");
 
 static const uint64_t stream_ms_max = UINT64_C(9999999999999);
 static const uint64_t stream_sequence_max = UINT64_C(9999999999);
@@ -155,19 +159,28 @@ static bool take_padded(struct fg_text *rest, size_t width, uint64_t *value)
     return true;
 }
 
+/* MS-SEQ, and nothing but spaces behind it. */
+static bool parse_padded_entry(struct fg_text text, struct fg_ledger_entry *entry)
+{
+    while (text.length > 0 && text.at[text.length - 1] == ' ')
+        text.length--;
+    return text.length > ENTRY_MS_BYTES && text.at[ENTRY_MS_BYTES] == '-' &&
+           fg_ledger_entry_parse(text, entry);
+}
+
 static bool parse_record(struct fg_text text, struct fg_record *record)
 {
     uint64_t quantity, expires_ms;
     memcpy(record->digest, text.at, FG_DIGEST_BYTES);
     struct fg_text rest = { text.at + FG_DIGEST_BYTES, text.length - FG_DIGEST_BYTES };
-    if (!take_padded(&rest, ENTRY_MS_BYTES, &record->entry.ms) ||
-        !take_padded(&rest, ENTRY_SEQUENCE_BYTES, &record->entry.sequence) ||
-        !take_padded(&rest, QUANTITY_BYTES, &quantity) ||
+    if (!take_padded(&rest, QUANTITY_BYTES, &quantity) ||
         !take_padded(&rest, EXPIRY_BYTES, &expires_ms))
         return false;
     record->quantity = (uint32_t)quantity;
     record->expires_ms = (int64_t)expires_ms;
-    return fg_order_state_of_letter(rest.at[0], &record->state);
+    return fg_order_state_of_letter(rest.at[0], &record->state) &&
+           parse_padded_entry((struct fg_text){ rest.at + STATE_BYTES, ENTRY_BYTES },
+                              &record->entry);
 }
 
 bool fg_records_parse(struct fg_text text, struct fg_record records[FG_RECORDS_MAX],

@@ -14,7 +14,7 @@
 
 enum {
     PAGE_ENTRIES = 2000,
-    RECORD_BYTES = 59,
+    RECORD_BYTES = 60,
     NAME_BYTES = 128,
     TIMEOUT_S = 10
 };
@@ -118,21 +118,22 @@ static uint64_t digits(const char *at, size_t count)
     return value;
 }
 
-/* digest 16 | entry ms 13 | entry seq 10 | quantity 6 | expires ms 13 | state 1 */
+/* digest 16 | quantity 6 | expires ms 13 | state 1 | entry 24, filled up with spaces */
 static void add_record(const struct reader *reader, const struct bucket *bucket,
                        struct fg_text user, const char *record)
 {
     struct fg_store *store = &reader->books->store;
     bool has_key = strspn(record, "0") < 16;
+    struct fg_text padded = { record + 36, 24 }, entry = fg_text_cut(&padded, ' ');
     const struct fg_sighting sighting = {
-        .order = fg_store_format(store, "%" PRIu32 "-%s-%" PRIu64 "-%" PRIu64, bucket->number,
-                                 bucket->epoch, digits(record + 16, 13), digits(record + 29, 10)),
+        .order = fg_store_format(store, "%" PRIu32 "-%s-%.*s", bucket->number, bucket->epoch,
+                                 (int)entry.length, entry.at),
         .user = user,
         .key = has_key ? fg_store_text(store, (struct fg_text){ record, 16 }) : FG_TEXT(""),
-        .quantity = digits(record + 39, 6),
+        .quantity = digits(record + 16, 6),
         .sku = bucket->sku,
         .source = FG_IN_BUYERS,
-        .state = record[58],
+        .state = record[35],
     };
     fg_books_add(reader->books, &sighting);
 }

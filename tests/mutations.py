@@ -76,7 +76,7 @@ MUTATIONS = [
     Mutation(
         "the sweep takes orders that were paid for as well",
         "inventory/scripts/expire.lua",
-        r"%dh', at \+ 39\) and at", "%d[hc]', at + 39) and at",
+        r"%dh', at \+ QUANTITY_AT - 1\)", "%d[hc]', at + QUANTITY_AT - 1)",
         ["test_life.py::test_some_sequences"]),
     Mutation(
         "later events of an order do not wait behind its dead one",

@@ -67,8 +67,9 @@ end
 local function is_balanced(stock) return stock.total == stock.free + stock.held + stock.sold end
 
 -- The users' records, in the form that purchase.lua gives them:
--- digest 16 | entry ms 13 | entry seq 10 | quantity 6 | expires ms 13 | state h c x e.
-local RECORD_BYTES, RECORDS_MAX = 59, 8
+-- digest 16 | quantity 6 | expires ms 13 | state h c x e | entry, padded with spaces to 24.
+local RECORD_BYTES, RECORDS_MAX = 60, 8
+local QUANTITY_AT, STATE_AT, ENTRY_AT = 17, 36, 37
 
 -- One user's records by their entries, and in order; nil when they are not well formed.
 local function read_records(text)
@@ -76,20 +77,27 @@ local function read_records(text)
     if length == 0 or length % RECORD_BYTES ~= 0 or length > RECORD_BYTES * RECORDS_MAX then return nil end
     for at = 1, length, RECORD_BYTES do
         local text = string.sub(text, at, at + RECORD_BYTES - 1)
-        if string.find(text, '%D', 17) ~= RECORD_BYTES or not string.find(text, '[hcxe]$') then return nil end
-        local record = {head = string.sub(text, 1, RECORD_BYTES - 1), state = string.sub(text, RECORD_BYTES),
-            quantity = tonumber(string.sub(text, 40, 45))}
+        local quantity, state_at, state, entry, dash_at =
+            string.match(text, '^(%d%d%d%d%d%d)%d+()([hcxe])([1-9]%d*()%-%d+) *$', QUANTITY_AT)
+        if state_at ~= STATE_AT or dash_at ~= ENTRY_AT + 13 or string.find(entry, '%-0%d') then return nil end
+        local record = {head = string.sub(text, 1, STATE_AT - 1), quantity = tonumber(quantity), state = state,
+            tail = string.sub(text, ENTRY_AT)}
         records[#records + 1] = record
-        records.by_entry[string.sub(text, 17, 29) .. '-' .. digits(tonumber(string.sub(text, 30, 39)))] = record
+        records.by_entry[entry] = record
     end
     return records
 end
 
+local function write_record(record) return record.head .. record.state .. record.tail end
+
 local function write_records(records)
     local texts = {}
-    for i, record in ipairs(records) do texts[i] = record.head .. record.state end
+    for i, record in ipairs(records) do texts[i] = write_record(record) end
     return table.concat(texts)
 end
+
+-- An entry as it stands in a record.
+local function padded_entry(entry) return string.format('%-24s', entry) end
 
 -- A ledger entry's fields as a table.
 local function fields_of(pairs)

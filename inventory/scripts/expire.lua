@@ -60,10 +60,10 @@ if walked == 0 then return {now, 0, 0, is_at_end, next_due} end
 -- Where in a user's records the order of this entry stands, if it is held still; nil when it is not, and when the
 -- record is missing or damaged, which is for the auditor.
 local function place_of(id, text)
-    local wanted = sub(id, 1, 13) .. sub('0000000000' .. sub(id, 15), -10)
+    local wanted = padded_entry(id)
     for at = 1, #text, RECORD_BYTES do
-        if sub(text, at + 16, at + 38) == wanted then
-            return find(text, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%dh', at + 39) and at
+        if sub(text, at + ENTRY_AT - 1, at + RECORD_BYTES - 1) == wanted then
+            return find(text, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%dh', at + QUANTITY_AT - 1) and at
         end
     end
 end
@@ -75,10 +75,10 @@ for i = 1, #ids do
     local user = users[i + 2]
     local text = texts[user] or found[i]
     local at = text and #text % RECORD_BYTES == 0 and place_of(ids[i], text)
-    local quantity = at and tonumber(sub(text, at + 39, at + 44))
+    local quantity = at and tonumber(sub(text, at + QUANTITY_AT - 1, at + QUANTITY_AT + 4))
     if quantity and quantity <= held then
         free, held = free + quantity, held - quantity
-        texts[user] = sub(text, 1, at + 57) .. 'e' .. sub(text, at + RECORD_BYTES)
+        texts[user] = sub(text, 1, at + STATE_AT - 2) .. 'e' .. sub(text, at + STATE_AT)
         expired[#expired + 1] = i
         quantities[#expired] = digits(quantity)
     end

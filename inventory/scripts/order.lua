@@ -4,8 +4,6 @@
 -- ARGV  epoch, entry
 -- Reply [user, record], or an empty array when no such order is remembered
 
-local RECORD_BYTES, DIGEST_BYTES, ENTRY_BYTES = 59, 16, 23
-
 local stock, refusal = read_stock(KEYS[1], KEYS[2], KEYS[3], ARGV[1])
 if not stock then return refusal end
 local ms, sequence = string.match(ARGV[2], '^(%d+)%-(%d+)$')
@@ -22,9 +20,9 @@ end
 if not user then return {} end
 
 local records = call('HGET', KEYS[2], user) or ''
-local wanted = ms .. string.rep('0', 10 - #sequence) .. sequence
+local wanted = padded_entry(ARGV[2])
 for at = 1, #records, RECORD_BYTES do
     local record = string.sub(records, at, at + RECORD_BYTES - 1)
-    if string.sub(record, DIGEST_BYTES + 1, DIGEST_BYTES + ENTRY_BYTES) == wanted then return {user, record} end
+    if string.sub(record, ENTRY_AT) == wanted then return {user, record} end
 end
 return {}

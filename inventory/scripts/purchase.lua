@@ -15,7 +15,8 @@
 -- Pass 1 decides every item and writes nothing; pass 2 writes the ledger, then the users' records, then the
 -- counters. Invariant: whatever can fail is checked in pass 1, because Redis does not take back what a
 -- script wrote before it failed. An item sees what the items before it in the batch bought.
--- A record: digest 16 | entry ms 13 | entry seq 10 | quantity 6 | expires ms 13 | state h c x e.
+-- A record: digest 16 | quantity 6 | expires ms 13 | state h c x e | entry, padded with spaces to 24.
+-- An item's own parts stand first and last, so that what all of a batch share is one text between them.
 --
 -- This is the critical path. Hence no table and no call for a user's first order but the ledger's append;
 -- numbers are turned into text once (redis.call prints a number as %.17g, which costs as much as half an
@@ -24,17 +25,17 @@
 
 local stock_key, buyers_key, orders_key = KEYS[1], KEYS[2], KEYS[3]
 local call, try = redis.call, redis.pcall
-local sub, find, format, tonumber, type = string.sub, string.find, string.format, tonumber, type
+local find, format, tonumber, type = string.find, string.format, tonumber, type
 
 local ITEMS_MAX = 128
-local RECORD_BYTES, RECORDS_MAX = 59, 8
+local RECORD_BYTES, RECORDS_MAX, ENTRY_BYTES = 60, 8, 24
 local USER_BYTES_MAX = 128
 local PER_USER_MAX = 999999 -- the width of a record's quantity
 local NUMBER_MAX = 1e15 -- below 2^53 with room: counters stay exact
 local KEY_WINDOW_MS = 86400000
 local ENTRIES_A_UNIT, ENTRIES_LEAST = 16, 100000
 local CARRIED_BYTES_MAX = 4096
-local NO_KEY, NEVER, SEQ_ZEROS = '0000000000000000', '0000000000000', '0000000000'
+local NO_KEY, NEVER = '0000000000000000', '0000000000000'
 
 local items, surplus = cmsgpack.unpack(ARGV[3])
 local deadline = tonumber(ARGV[2])
@@ -150,17 +151,16 @@ end
 
 -- The orders of one user, oldest first; nil when the records are not well formed.
 local function parse(text)
-    local sub, find = string.sub, string.find
+    local sub, match = string.sub, string.match
     local orders, length = {}, #text
     if length == 0 or length % RECORD_BYTES ~= 0 or length > RECORD_BYTES * RECORDS_MAX then return nil end
     for at = 1, length, RECORD_BYTES do
         local record = sub(text, at, at + RECORD_BYTES - 1)
-        if find(record, '%D', 17) ~= RECORD_BYTES or not find(record, '[hcxe]$') then return nil end
-        local ms, expires = sub(record, 17, 29), string.match(record, '^0*(%d+)', 46)
-        local order = new_order(nil, sub(record, 1, 16), tonumber(sub(record, 40, 45)), sub(record, 59), expires,
-            tonumber(ms))
-        order.record = record
-        order.entry = ms .. '-' .. string.format('%.0f', tonumber(sub(record, 30, 39)))
+        local quantity, expires, state_at, state, entry, dash_at =
+            match(record, '^(%d%d%d%d%d%d)0*(%d+)()([hcxe])([1-9]%d*()%-%d+) *$', 17)
+        if state_at ~= 36 or dash_at ~= 50 or match(entry, '%-0%d') then return nil end
+        local order = new_order(nil, sub(record, 1, 16), tonumber(quantity), state, expires, tonumber(sub(entry, 1, 13)))
+        order.record, order.entry = record, entry
         orders[#orders + 1] = order
     end
     return orders
@@ -294,9 +294,8 @@ end
 
 -- Pass 2. Nothing below can fail: every argument was checked above.
 if made > 0 then
-    local event, tail, bought = 'held', expires .. 'h', free - free_now
-    if hold == 0 then event, tail = 'confirmed', NEVER .. 'c' end
-    local decimals, padded = {}, {}
+    local event, bought = hold > 0 and 'held' or 'confirmed', free - free_now
+    local decimals, middles, padding = {}, {}, {} -- by quantity, by quantity, by the length of an entry
     local write, at, id = {'HSET', buyers_key}, 1, nil
 
     for n = 1, made do
@@ -306,7 +305,7 @@ if made > 0 then
         if not text then
             text = format('%.0f', quantity)
             decimals[quantity] = text
-            padded[quantity] = format('%06.0f', quantity)
+            middles[quantity] = format('%06.0f', quantity) .. expires .. unit_state
         end
         local text_carried = carried and carried[k]
         if text_carried then
@@ -328,7 +327,12 @@ if made > 0 then
                 'key', digest)
         end
 
-        local record = digest .. sub(id, 1, 13) .. sub(SEQ_ZEROS .. sub(id, 15), -10) .. padded[quantity] .. tail
+        local spaces = padding[#id]
+        if not spaces then
+            spaces = string.rep(' ', ENTRY_BYTES - #id)
+            padding[#id] = spaces
+        end
+        local record = digest .. middles[quantity] .. id .. spaces
         local orders = known[slot_of[k]]
         if not orders then
             at = at + 2

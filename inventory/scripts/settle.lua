@@ -109,7 +109,7 @@ for at = 2, #ARGV, ITEM_ARGUMENTS do
     local is_known = word ~= 'not_found' and word ~= 'damaged'
     reply[#reply + 1] = word
     reply[#reply + 1] = is_known and user or ''
-    reply[#reply + 1] = is_known and record.head .. record.state or ''
+    reply[#reply + 1] = is_known and write_record(record) or ''
 end
 if #events == 0 then return reply end
 

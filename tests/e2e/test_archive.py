@@ -26,8 +26,8 @@ FILL = """
 for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do
     local user = 'user-' .. n
     local id = redis.call('XADD', KEYS[3], '*', 'event', 'confirmed', 'user', user, 'quantity', '1')
-    redis.call('HSET', KEYS[2], user, string.rep('0', 16) .. id:sub(1, 13) .. ('0000000000' .. id:sub(15)):sub(-10)
-               .. '000001' .. string.rep('0', 13) .. 'c')
+    redis.call('HSET', KEYS[2], user, string.rep('0', 16) .. '000001' .. string.rep('0', 13) .. 'c'
+               .. ('%-24s'):format(id))
     redis.call('HINCRBY', KEYS[1], 'free', -1)
     redis.call('HINCRBY', KEYS[1], 'sold', 1)
 end"""

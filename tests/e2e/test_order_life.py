@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from flashgate.bucket import (  # noqa: F401 - client is a fixture
-    BUYERS, DEAD, EPOCH, KEYS, ORDERS, RECORD_BYTES, RELAY, STOCK, Bucket, client, is_bought, key, record)
+    BUYERS, DEAD, EPOCH, KEYS, ORDERS, RELAY, STOCK, Bucket, client, is_bought, key, replayed)
+from flashgate.ledger import RECORD_BYTES, record, records_of
 
 DUE_LATER = 900_000
 
@@ -35,7 +36,7 @@ class Life(Bucket):
         """[(word, state's letter)] for (verb, entry, user, payment)."""
         flat = [part for verb, entry, user, payment in items for part in (verb, entry, user, payment)]
         reply = self.on_bucket("settle", *flat)
-        return [(reply[i], reply[i + 2][-1:]) for i in range(0, len(reply), 3)]
+        return [(reply[i], records_of(reply[i + 2])[0].state if reply[i + 2] else "") for i in range(0, len(reply), 3)]
 
     def confirm(self, entry, payment=""):
         return self.settle(("confirm", entry, "", payment))[0]
@@ -84,9 +85,7 @@ class Life(Bucket):
         """{entry: state's letter} of every record."""
         found = {}
         for user, text in self.redis.hgetall(BUYERS).items():
-            for at in range(0, len(text) if user else 0, RECORD_BYTES):
-                one = text[at:at + RECORD_BYTES]
-                found[f"{int(one[16:29])}-{int(one[29:39])}"] = one[-1]
+            found.update((record.entry, record.state) for record in (records_of(text) if user else ()))
         return found
 
     # --- the invariants -------------------------------------------------------------------------------------
@@ -503,8 +502,9 @@ def test_an_archived_bucket_is_never_written_again(bucket):
     assert bucket.on_bucket("state", "archived")[:2] == ["ended", "archived"]
     before = bucket.everything()
     assert bucket.on_bucket("state", "archived") == ["archived", "archived", before[2][-1][0]]
+    expiries = [records_of(bucket.redis.hget(BUYERS, user))[0].expires for user in ("ann", "bob")]
     assert bucket.batch(("ann", key("a"), 1), ("cid", "", 1), ("bob", key("b"), -1))[1] == [
-        f"={paid} {bucket.redis.hget(BUYERS, 'ann')[45:58]} c", "ended", f"={out} {bucket.redis.hget(BUYERS, 'bob')[45:58]} e"]
+        replayed(paid, "c", expiries[0]), "ended", replayed(out, "e", expiries[1])]
     assert bucket.batch(("cid", "", 1))[0][2] == "ended"
     assert bucket.settle(("confirm", out, "", ""), ("confirm", paid, "", ""), ("cancel", paid, "", "")) == [
         ("closed", "e"), ("already", "c"), ("wrong_state", "c")]
@@ -571,7 +571,7 @@ def test_the_order_script_tells_how_it_stands(bucket):
     bucket.create(hold=DUE_LATER)
     entry = bucket.order()
     bucket.cancel(entry)
-    assert bucket.on_bucket("order", entry)[1][-1] == "x"
+    assert records_of(bucket.on_bucket("order", entry)[1])[0].state == "x"
     assert bucket.on_bucket("order", bucket.redis.xrange(ORDERS)[-1][0]) == []  # the event that cancelled it
 
 

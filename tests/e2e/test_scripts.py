@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from flashgate.bucket import (  # noqa: F401 - client and bucket are fixtures
-    BUYERS, DAY_MS, DEAD, EPOCH, FOREVER, ORDERS, RECORD_BYTES, RELAY, STOCK, bucket, client, is_bought, key, pack,
-    record, replayed)
+    BUYERS, DAY_MS, DEAD, EPOCH, FOREVER, ORDERS, RELAY, STOCK, bucket, client, is_bought, key, pack, replayed)
+from flashgate.ledger import RECORD_BYTES, record, records_of
 
 # --- the model ---------------------------------------------------------------------------------------------
 
@@ -420,11 +420,28 @@ def test_counters_that_do_not_add_up_close_the_bucket(bucket):
     closed(bucket)
 
 
-def test_records_that_cannot_be_read_close_the_bucket_to_their_user_only(bucket):
-    bucket.create()
-    bucket.redis.hset(BUYERS, "ann", "x" * 60)
-    _, answers = bucket.batch(("ann", key("k"), 1), ("bob", key("k"), 1))
-    assert answers[0] == "frozen" and is_bought(answers[1])
+def damaged_records():
+    good = record(key("k"), "1795238562267-42", 1, 1_795_239_462_267, "h")
+    yield from ("", "x" * RECORD_BYTES, good[:-1], good + " ", good * 9, good[1:], good + "x" * RECORD_BYTES)
+    for at in (16, 21, 22, 34, 35, 36, 48, 49, 50, 51, 52, 59):  # the ends of each part
+        yield good[:at] + "_" + good[at + 1:]
+    for at in (16, 34, 35, 36, 49, 50):
+        yield good[:at] + " " + good[at + 1:]
+    for entry in ("1795238562267", "1795238562267-", "0795238562267-42", "1795238562267-042", "179523856226-42",
+                  "17952385622670-42", "1795238562267--42", " 1795238562267-42", "1795238562267-42 7"):
+        yield good[:36] + f"{entry:24}"
+    yield good[:22] + "0" + good[22:36] + good[37:]  # every part there, but not in its place
+
+
+@pytest.mark.parametrize("records", sorted(set(damaged_records())))
+def test_records_that_cannot_be_read_close_the_bucket_to_their_user_only(bucket, records):
+    bucket.create(per_user=9, hold=900_000)
+    entry = bucket.buy("ann")
+    bucket.redis.hset(BUYERS, "ann", records)
+    _, answers = bucket.batch(("ann", key("k"), 1), ("ann", "", 1), ("ann", key("l"), -1), ("bob", key("k"), 1))
+    assert answers[:3] == ["frozen"] * 3 and is_bought(answers[3])
+    assert bucket.on_bucket("settle", "confirm", entry, "", "") == ["damaged", "", ""]
+    assert bucket.redis.hget(BUYERS, "ann") == records
 
 
 @pytest.mark.parametrize("items", [
@@ -452,7 +469,7 @@ def test_large_numbers_stay_exact(bucket):
     (now, _, _, _, expires), _ = bucket.batch(("ann", "", 999_999))
     assert expires == now + 86_400_000
     assert bucket.counters() == (1_000_000_000, 999_000_001, 999_999, 0)
-    assert bucket.redis.hget(BUYERS, "ann")[39:45] == "999999"
+    assert records_of(bucket.redis.hget(BUYERS, "ann"))[0].quantity == 999_999
 
 
 # --- the life of a bucket -------------------------------------------------------------------------------------

@@ -303,14 +303,12 @@ static void give_back(void)
     fg_inventory_settle(stage.inventory, &giver.settling);
 }
 
-#define RECORD         \
+#define RECORD(letter) \
     "0000000000000000" \
-    "1795238562267"    \
-    "0000000003"       \
     "000002"           \
-    "1795239462267"
+    "1795239462267" letter "1795238562267-3         "
 #define SETTLED(length, word, letter) \
-    "*3\r\n$" length "\r\n" word "\r\n$3\r\nann\r\n$59\r\n" RECORD letter "\r\n"
+    "*3\r\n$" length "\r\n" word "\r\n$3\r\nann\r\n$60\r\n" RECORD(letter) "\r\n"
 #define GAVE_BACK SETTLED("4", "done", "x")
 
 static void await_settled(enum fg_result result)

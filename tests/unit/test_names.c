@@ -75,18 +75,16 @@ static void an_order_id_has_one_form(void **state)
 
 #define HELD           \
     "e6c632b61e964e1f" \
-    "1795238562267"    \
-    "0000000042"       \
     "000002"           \
     "1795239462267"    \
-    "h"
+    "h"                \
+    "1795238562267-42        "
 #define CANCELLED      \
     "0000000000000000" \
-    "1795238562268"    \
-    "0000000000"       \
     "999999"           \
     "0000000000000"    \
-    "x"
+    "x"                \
+    "1795238562268-9999999999"
 
 static void records_are_read(void **state)
 {
@@ -102,6 +100,8 @@ static void records_are_read(void **state)
     assert_int_equal(records[0].quantity, 2);
     assert_int_equal(records[0].expires_ms, INT64_C(1795239462267));
     assert_int_equal(records[0].state, FG_ORDER_HELD);
+    assert_int_equal(records[1].entry.ms, INT64_C(1795238562268));
+    assert_int_equal(records[1].entry.sequence, INT64_C(9999999999));
     assert_int_equal(records[1].quantity, FG_QUANTITY_MAX);
     assert_int_equal(records[1].expires_ms, 0);
     assert_int_equal(records[1].state, FG_ORDER_CANCELLED);
@@ -120,10 +120,31 @@ static void broken_records_are_not_read(void **state)
     assert_int_equal(count, FG_RECORDS_MAX);
     assert_false(fg_records_parse((struct fg_text){ text, sizeof text }, records, &count));
     assert_false(fg_records_parse((struct fg_text){ text, most - 1 }, records, &count));
-    for (size_t at = FG_DIGEST_BYTES; at < FG_RECORD_BYTES; at++) { /* digits and the letter */
-        text[at] = ' ';
+    for (size_t at = FG_DIGEST_BYTES; at < FG_RECORD_BYTES;
+         at++) { /* digits, the letter and spaces */
+        text[at] = '_';
         assert_false(fg_records_parse((struct fg_text){ text, most }, records, &count));
         text[at] = HELD[at];
+    }
+}
+
+static void an_entry_that_is_not_well_formed_breaks_its_record(void **state)
+{
+    static const char *const entries[] = {
+        "                        ",  "1795238562267           ", "1795238562267-          ",
+        " 1795238562267-42       ",  "1795238562267-42       7", "1795238562267-42 7      ",
+        "1795238562267-42       \t", "1795238562267-042       ", "0795238562267-42        ",
+        "179523856226-42         ",  "17952385622670-42       ", "1795238562267 42        ",
+        "1795238562267--42       ",  "1795238562267-42-       ", "1795238562267-4.2       ",
+    };
+    struct fg_record records[FG_RECORDS_MAX];
+    char text[] = HELD;
+    unsigned count;
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(entries); i++) {
+        memcpy(text + FG_RECORD_BYTES - 24, entries[i], 24);
+        if (fg_records_parse(fg_text_of(text), records, &count))
+            fail_msg("\"%s\" was believed", entries[i]);
     }
 }
 
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(an_order_id_has_one_form),
         cmocka_unit_test(records_are_read),
         cmocka_unit_test(broken_records_are_not_read),
+        cmocka_unit_test(an_entry_that_is_not_well_formed_breaks_its_record),
         cmocka_unit_test(a_bucket_names_its_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ enum {
     FG_EPOCH_BYTES = 8,   /* lower-case hexadecimal */
     FG_ORDER_ID_BYTES = 40,
     FG_QUANTITY_MAX = 999999, /* the width of a record's quantity */
-    FG_RECORD_BYTES = 59,
+    FG_RECORD_BYTES = 60,
     FG_RECORDS_MAX = 8,      /* orders of one user and SKU that are remembered */
     FG_CARRIED_BYTES = 4096, /* what a shopper's request carries into the ledger, as it is stored */
     FG_PAYMENT_BYTES = 64,   /* the payment system's reference: visible ASCII */
@@ -67,7 +67,8 @@ const char *fg_order_state_text(enum fg_order_state state); /* "held" … */
 bool fg_order_state_of_letter(char letter,
                               enum fg_order_state *state_r) FG_MUST_CHECK; /* h c x e */
 
-/* One order as the buyers hash remembers it. */
+/* One order as the buyers hash remembers it:
+ * digest 16 | quantity 6 | expires ms 13 | state h c x e | entry, padded with spaces to 24. */
 struct fg_record {
     char digest[FG_DIGEST_BYTES]; /* all '0': bought without a key */
     struct fg_ledger_entry entry;

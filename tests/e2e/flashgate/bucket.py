@@ -18,7 +18,6 @@ SCRIPTS = pathlib.Path(os.environ.get("FLASHGATE_SCRIPTS", ROOT / "inventory" / 
 EPOCH = "0badcafe"
 FOREVER = "9999999999999"
 DAY_MS = 86_400_000
-RECORD_BYTES = 59
 KEYS = STOCK, BUYERS, ORDERS, RELAY, DEAD = [
     "fg:{7}:" + name for name in ("stock", "buyers", "orders", "relay", "dead")]
 
@@ -38,11 +37,6 @@ def pack(value):
     if value is None:
         return b"\xc0"
     return b"\xd2" + struct.pack(">i", value)
-
-
-def record(digest, entry, quantity, expires, state):
-    ms, seq = entry.split("-")
-    return f"{digest or '0' * 16}{int(ms):013d}{int(seq):010d}{quantity:06d}{int(expires):013d}{state}"
 
 
 def is_bought(answer):

@@ -11,6 +11,7 @@ import sqlite3
 import time
 
 from .delivery import CANCELLED, CONFIRMED, EXPIRED, HELD, MOVES, Failure, assert_delivered, demand, in_sqlite, replay
+from .ledger import records_of
 from .programs import SLOWER, until
 
 SKUS, USERS, PER_USER, RECORDS_MAX = ("a", "b"), ("ann", "bob", "cat"), 3, 8
@@ -313,10 +314,8 @@ class Life:
         counters.ledger = ledger
         records = {}
         for user, text in buyers.items():
-            for at in range(0, len(text) if user else 0, 59):
-                record = text[at:at + 59]
-                entry = f"{record[16:29]}-{int(record[29:39])}"
-                records[self.books.order_id(sku, entry)] = LETTERS[record[58]]
+            for record in records_of(text) if user else ():
+                records[self.books.order_id(sku, record.entry)] = LETTERS[record.state]
         return counters, records
 
     # --- the other end ----------------------------------------------------------------------------------
