@@ -110,6 +110,7 @@ READ_RING(submissions)
 READ_RING(buffers_in_use)
 READ_RING(buffer_shortages)
 READ_RING(cq_overflows)
+READ_RING(cq_lost)
 READ_RING(sockets_in_use)
 READ_HTTP(connections)
 READ_HTTP(requests)
@@ -178,8 +179,11 @@ static const struct {
       read_ring_buffers_in_use },
     { COUNTER("flashgate_ring_buffer_shortages_total", "Receives that found no buffer."),
       read_ring_buffer_shortages },
-    { COUNTER("flashgate_ring_cq_overflows_total", "Completions the queue had no room for."),
+    { COUNTER("flashgate_ring_cq_overflows_total",
+              "Turns that found the completion queue run over; the kernel keeps the rest."),
       read_ring_cq_overflows },
+    { COUNTER("flashgate_ring_cq_lost_total", "Completions the kernel had no memory to keep."),
+      read_ring_cq_lost },
     { GAUGE("flashgate_ring_sockets_in_use", "Listeners, connections and links."),
       read_ring_sockets_in_use },
 };

@@ -49,9 +49,9 @@ static void on_woken(void *owner)
     ((struct fixture *)owner)->woken++;
 }
 
-static int open_ring(void **state)
+static int open_ring_of(unsigned entries)
 {
-    struct fg_ring_settings settings = { .entries = 64,
+    struct fg_ring_settings settings = { .entries = entries,
                                          .buffers = BUFFERS,
                                          .buffers_apart = BUFFERS_APART,
                                          .buffer_bytes = BUFFER_BYTES,
@@ -60,13 +60,25 @@ static int open_ring(void **state)
                                          .woken = on_woken,
                                          .owner = &fixture };
     struct fg_error error;
-    (void)state;
     fixture = (struct fixture){ 0 };
     (void)getrlimit(RLIMIT_NOFILE, &fixture.descriptors);
     if (fg_ring_open(&settings, &fixture.ring, &error) == FG_OK)
         return 0;
     print_error("%s\n", error.text);
     return -1;
+}
+
+static int open_ring(void **state)
+{
+    (void)state;
+    return open_ring_of(64);
+}
+
+/* Two submissions at a time, and room for sixteen completions. */
+static int open_narrow_ring(void **state)
+{
+    (void)state;
+    return open_ring_of(2);
 }
 
 static uint64_t buffers_in_use(void)
@@ -575,6 +587,39 @@ static void more_peers_than_buffers_are_all_served(void **state)
         part(&parties[i]);
     }
     free(words);
+}
+
+/* Everybody sends in one turn: three times as many completions as the queue has room for. None is lost. */
+static void a_completion_queue_that_runs_over_loses_nothing(void **state)
+{
+    enum {
+        PEERS = 48
+    };
+    static struct party parties[PEERS];
+    int fds[PEERS];
+    char heard[2] = "";
+    (void)state;
+    for (int i = 0; i < PEERS; i++)
+        fds[i] = meet(&parties[i]);
+    turn_some(3);
+    for (int i = 0; i < PEERS; i++)
+        fg_stream_send(&parties[i].stream, "a", 1);
+    for (int i = 0; i < PEERS; i++) {
+        TURN_UNTIL(parties[i].sent == 1);
+        assert_int_equal(parties[i].send_failure, 0);
+        assert_int_equal(read(fds[i], heard, 1), 1);
+    }
+    assert_true(fg_counter_read(&fg_ring_counts(fixture.ring)->cq_overflows) > 0);
+    assert_int_equal(fg_counter_read(&fg_ring_counts(fixture.ring)->cq_lost), 0);
+
+    for (int i = 0; i < PEERS; i++) /* and it goes on */
+        say(fds[i], "b", 1);
+    for (int i = 0; i < PEERS; i++) {
+        TURN_UNTIL(parties[i].heard_bytes == 1);
+        assert_int_equal(parties[i].sent, 1);
+        close(fds[i]);
+        part(&parties[i]);
+    }
 }
 
 /* Opens, talks, pauses, closes in any order and at any time: at the end nothing is left over. */
@@ -1143,6 +1188,8 @@ int main(void)
         ON_A_RING(sending_to_nobody_fails_without_a_signal),
         ON_A_RING(half_closed_it_still_hears),
         ON_A_RING(more_peers_than_buffers_are_all_served),
+        cmocka_unit_test_setup_teardown(a_completion_queue_that_runs_over_loses_nothing,
+                                        open_narrow_ring, close_ring),
         ON_A_RING(random_lives_leave_nothing_behind),
         ON_A_RING(connections_are_made_over_loopback),
         ON_A_RING(a_connected_stream_never_waits_for_the_others),

@@ -39,7 +39,9 @@ struct fg_ring_settings {
 /* What a turn cost, for metrics; written by the ring's thread, read by any (relaxed). */
 struct fg_ring_counts {
     _Atomic uint64_t turns, completions, submissions, buffers_in_use, buffer_shortages,
-        cq_overflows, sockets_in_use;
+        cq_overflows, /* turns that found the completion queue run over: what it had no room for comes later */
+        cq_lost,      /* completions for which the kernel had no memory either */
+        sockets_in_use;
 };
 
 /* Creates the ring in the calling thread. FG_UNREACHABLE when the kernel refuses io_uring (says why and
