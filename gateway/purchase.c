@@ -103,25 +103,29 @@ static void refuse(const struct purchase_context *context)
 {
     struct fg_http_request *request = context->request;
     const struct fg_purchase *purchase = &context->purchase;
-    char detail[DETAIL_BYTES] = "";
+    char detail_memory[DETAIL_BYTES];
+    struct fg_buffer detail = fg_buffer_over(detail_memory, sizeof detail_memory);
     uint32_t later = 0;
     enum fg_problem problem = FG_PROBLEM_INTERNAL;
     switch (purchase->answer) {
     case FG_ANSWER_SOLD_OUT:
         problem = FG_PROBLEM_SOLD_OUT;
-        snprintf(detail, sizeof detail, "fewer than %u of SKU %s are left", purchase->quantity,
-                 context->sku);
+        fg_buffer_add_string(&detail, "fewer than "); /* what most are told */
+        fg_buffer_add_decimal(&detail, purchase->quantity);
+        fg_buffer_add_string(&detail, " of SKU ");
+        fg_buffer_add_string(&detail, context->sku);
+        fg_buffer_add_string(&detail, " are left");
         break;
     case FG_ANSWER_IDEMPOTENCY_MISMATCH:
         problem = FG_PROBLEM_IDEMPOTENCY_MISMATCH;
-        snprintf(detail, sizeof detail,
-                 "%s stands for an order of another quantity of SKU %s; use a new key",
-                 purchase->has_key ? "this Idempotency-Key" : "a request without Idempotency-Key",
-                 context->sku);
+        fg_buffer_add_format(
+            &detail, "%s stands for an order of another quantity of SKU %s; use a new key",
+            purchase->has_key ? "this Idempotency-Key" : "a request without Idempotency-Key",
+            context->sku);
         break;
     case FG_ANSWER_BAD_QUANTITY:
         problem = FG_PROBLEM_BAD_QUANTITY;
-        snprintf(detail, sizeof detail, "expected a quantity from 1 to %u", context->per_user);
+        fg_buffer_add_format(&detail, "expected a quantity from 1 to %u", context->per_user);
         break;
     case FG_ANSWER_NOT_STARTED:
         problem = FG_PROBLEM_NOT_STARTED;
@@ -149,8 +153,9 @@ static void refuse(const struct purchase_context *context)
     case FG_ANSWER_OUTCOME_UNKNOWN:
         problem = FG_PROBLEM_OUTCOME_UNKNOWN;
         later = seconds_up(purchase->retry_after_ns);
-        snprintf(detail, sizeof detail,
-                 "the order may have been made; repeat the request with the same Idempotency-Key");
+        fg_buffer_add_string(
+            &detail,
+            "the order may have been made; repeat the request with the same Idempotency-Key");
         break;
     case FG_ANSWER_BOUGHT:
     case FG_ANSWER_REPLAYED:
@@ -159,7 +164,7 @@ static void refuse(const struct purchase_context *context)
     case FG_ANSWER_COUNT:
         break;
     }
-    fg_http_refuse(request, problem, later, fg_text_of(detail));
+    fg_http_refuse(request, problem, later, fg_buffer_text(&detail));
 }
 
 static uint64_t now_ns(const struct fg_http_request *request)

@@ -44,11 +44,6 @@ void fg_buffer_add_text(struct fg_buffer *buffer, struct fg_text text)
     fg_buffer_add(buffer, text.at, text.length);
 }
 
-void fg_buffer_add_string(struct fg_buffer *buffer, const char *terminated)
-{
-    fg_buffer_add_text(buffer, fg_text_of(terminated));
-}
-
 void fg_buffer_add_byte(struct fg_buffer *buffer, char byte)
 {
     fg_buffer_add(buffer, &byte, 1);

@@ -20,11 +20,6 @@ struct unit {
     uint64_t factor;
 };
 
-struct fg_text fg_text_of(const char *terminated)
-{
-    return (struct fg_text){ terminated, terminated == NULL ? 0 : strlen(terminated) };
-}
-
 bool fg_text_equal(struct fg_text a, struct fg_text b)
 {
     return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);

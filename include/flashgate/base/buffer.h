@@ -24,7 +24,10 @@ struct fg_buffer fg_buffer_over(void *memory, size_t capacity);
 void fg_buffer_clear(struct fg_buffer *buffer);
 void fg_buffer_add(struct fg_buffer *buffer, const void *bytes, size_t length);
 void fg_buffer_add_text(struct fg_buffer *buffer, struct fg_text text);
-void fg_buffer_add_string(struct fg_buffer *buffer, const char *terminated);
+static inline void fg_buffer_add_string(struct fg_buffer *buffer, const char *terminated)
+{
+    fg_buffer_add_text(buffer, fg_text_of(terminated));
+}
 void fg_buffer_add_byte(struct fg_buffer *buffer, char byte);
 void fg_buffer_add_decimal(struct fg_buffer *buffer, uint64_t value);
 /* 2026-06-18T12:00:00.123Z; `wall_ms` since 1970, not before it and before the year 10000. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "flashgate/base/attributes.h"
 
@@ -18,7 +19,11 @@ struct fg_text {
 
 #define FG_TEXT(literal) ((struct fg_text){ (literal), sizeof(literal) - 1 })
 
-struct fg_text fg_text_of(const char *terminated); /* NULL gives the empty text */
+/* NULL gives the empty text. */
+static inline struct fg_text fg_text_of(const char *terminated)
+{
+    return (struct fg_text){ terminated, terminated == NULL ? 0 : strlen(terminated) };
+}
 bool fg_text_equal(struct fg_text a, struct fg_text b);
 bool fg_text_equal_ignoring_case(struct fg_text a, struct fg_text b); /* ASCII */
 bool fg_text_starts_with(struct fg_text text, struct fg_text prefix);

@@ -40,7 +40,7 @@ struct fg_ring_settings {
 struct fg_ring_counts {
     _Atomic uint64_t turns, completions, submissions, buffers_in_use, buffer_shortages,
         cq_overflows, /* turns that found the completion queue run over: what it had no room for comes later */
-        cq_lost,      /* completions for which the kernel had no memory either */
+        cq_lost, /* completions for which the kernel had no memory either */
         sockets_in_use;
 };
 
