@@ -53,9 +53,10 @@ static void make_row(struct row *row, uint32_t bucket, unsigned long number)
     snprintf(row->ms, sizeof row->ms, "%llu", 1790000000000ull + bucket * 1000000ull + number / 30);
     snprintf(row->sequence, sizeof row->sequence, "%lu", number % 30);
     snprintf(row->entry, sizeof row->entry, "%s-%s", row->ms, row->sequence);
-    const struct fg_text fields[] = { FG_TEXT("event"),      FG_TEXT("confirmed"), FG_TEXT("user"),
-                                      fg_text_of(row->user), FG_TEXT("quantity"),  FG_TEXT("1") };
-    if (relay_decode(&head.origin, fg_text_of(row->entry), fields, 6, &event, &error) != FG_OK)
+    char purchase[64];
+    snprintf(purchase, sizeof purchase, "1 %s - -", row->user);
+    const struct fg_text fields[] = { FG_TEXT("confirmed"), fg_text_of(purchase) };
+    if (relay_decode(&head.origin, fg_text_of(row->entry), fields, 2, &event, &error) != FG_OK)
         die(error.text);
     memcpy(row->id, event.id, sizeof row->id);
     relay_record_add(&out, &head, &event);

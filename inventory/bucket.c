@@ -417,6 +417,20 @@ static void read_ledger(struct bucket *bucket)
     fg_link_commit(bucket->inventory->link, &bucket->filter_call);
 }
 
+/* Adds who bought; any other event is of somebody who had bought before. */
+static bool take_fields(struct bucket *bucket, const struct fg_reply *reply, uint32_t first,
+                        uint32_t count)
+{
+    struct fg_text fields[FG_PURCHASE_FIELDS];
+    struct fg_purchase_entry purchase;
+    if (count > 0 && !fg_entry_is_purchase(fg_reply_text(reply, first)))
+        return true;
+    for (uint32_t i = 0; i < count && i < FG_PURCHASE_FIELDS; i++)
+        fields[i] = fg_reply_text(reply, first + i);
+    return fg_purchase_entry_parse(fields, count, &purchase) &&
+           filter_add(&bucket->filter, purchase.user);
+}
+
 /* One entry from node `*at` on: [id, [field, value, …]]. Adds its user; moves *at behind it. */
 static bool take_entry(struct bucket *bucket, const struct fg_reply *reply, uint32_t *at)
 {
@@ -428,10 +442,8 @@ static bool take_entry(struct bucket *bucket, const struct fg_reply *reply, uint
     uint32_t fields = reply->nodes[*at + 2].length, first = *at + 3;
     if (fields > reply->count || first + fields > reply->count)
         return false;
-    for (uint32_t i = 0; i + 1 < fields; i += 2)
-        if (fg_text_equal(fg_reply_text(reply, first + i), FG_TEXT("user")) &&
-            !filter_add(&bucket->filter, fg_reply_text(reply, first + i + 1)))
-            return false;
+    if (!take_fields(bucket, reply, first, fields))
+        return false;
     bucket->filter.upto = entry;
     *at = first + fields;
     return true;

@@ -76,9 +76,9 @@ int fg_ledger_entry_compare(struct fg_ledger_entry a, struct fg_ledger_entry b)
     return 0;
 }
 
-static bool is_epoch(struct fg_text text)
+static bool is_hexadecimal(struct fg_text text, size_t length)
 {
-    if (text.length != FG_EPOCH_BYTES)
+    if (text.length != length)
         return false;
     for (size_t i = 0; i < text.length; i++) {
         char c = text.at[i];
@@ -96,7 +96,7 @@ bool fg_order_id_parse(struct fg_text text, struct fg_order_id *id)
     if (fg_text_decimal(fg_text_cut(&text, '-'), UINT32_MAX, &bucket) != FG_NUMBER_OK)
         return false;
     struct fg_text epoch = fg_text_cut(&text, '-');
-    if (!is_epoch(epoch) || !fg_ledger_entry_parse(text, &id->entry))
+    if (!is_hexadecimal(epoch, FG_EPOCH_BYTES) || !fg_ledger_entry_parse(text, &id->entry))
         return false;
     id->bucket = (uint32_t)bucket;
     memcpy(id->epoch, epoch.at, FG_EPOCH_BYTES);
@@ -193,4 +193,56 @@ bool fg_records_parse(struct fg_text text, struct fg_record records[FG_RECORDS_M
         if (!parse_record((struct fg_text){ text.at + at, FG_RECORD_BYTES }, &records[*count]))
             return false;
     return true;
+}
+
+/* --- a purchase in the ledger ----------------------------------------------------------------------- */
+
+bool fg_entry_is_purchase(struct fg_text first_field)
+{
+    return !fg_text_equal(first_field, FG_TEXT("event"));
+}
+
+static bool read_purchase_kind(struct fg_text name, enum fg_order_state *state)
+{
+    bool is_held = fg_text_equal(name, FG_TEXT("held"));
+    *state = is_held ? FG_ORDER_HELD : FG_ORDER_CONFIRMED;
+    return is_held || fg_text_equal(name, FG_TEXT("confirmed"));
+}
+
+static bool read_purchase_key(struct fg_text text, struct fg_text *key)
+{
+    bool is_none = fg_text_equal(text, FG_TEXT("-"));
+    *key = is_none ? FG_TEXT("") : text;
+    return is_none || is_hexadecimal(text, FG_DIGEST_BYTES);
+}
+
+/* What is held runs out, and nothing else does. */
+static bool read_purchase_expiry(struct fg_text text, enum fg_order_state state,
+                                 int64_t *expires_ms)
+{
+    uint64_t ms = 0;
+    bool is_good = state == FG_ORDER_HELD
+                       ? fg_text_decimal(text, stream_ms_max, &ms) == FG_NUMBER_OK && ms > 0
+                       : fg_text_equal(text, FG_TEXT("-"));
+    *expires_ms = (int64_t)ms;
+    return is_good;
+}
+
+bool fg_purchase_entry_parse(const struct fg_text *fields, size_t count,
+                             struct fg_purchase_entry *entry)
+{
+    uint64_t quantity;
+    bool carries = count == FG_PURCHASE_FIELDS;
+    if ((count != 2 && !carries) || !read_purchase_kind(fields[0], &entry->state) ||
+        (carries && !fg_text_equal(fields[2], FG_TEXT("carried"))))
+        return false;
+    struct fg_text rest = fields[1], units = fg_text_cut(&rest, ' ');
+    entry->user = fg_text_cut(&rest, ' ');
+    struct fg_text key = fg_text_cut(&rest, ' ');
+    entry->carried = carries ? fields[3] : FG_TEXT("");
+    if (fg_text_decimal(units, FG_QUANTITY_MAX, &quantity) != FG_NUMBER_OK || quantity == 0)
+        return false;
+    entry->quantity = (uint32_t)quantity;
+    return fg_user_is_valid(entry->user) && read_purchase_key(key, &entry->key) &&
+           read_purchase_expiry(rest, entry->state, &entry->expires_ms);
 }

@@ -30,8 +30,15 @@ struct audit {
 
 /* --- the ledger --------------------------------------------------------------------------- */
 
+enum about {
+    ABOUT_STOCK,
+    ABOUT_PURCHASE, /* makes an order */
+    ABOUT_ORDER     /* that was made before: it names the order */
+};
+
 struct event {
     struct fg_text name, order;
+    enum about about;
     bool has_quantity;
     int64_t quantity;
 };
@@ -43,12 +50,29 @@ static struct fg_text text_of(const redisReply *reply)
     return (struct fg_text){ reply->str, (size_t)reply->len };
 }
 
+static bool decode_purchase(const redisReply *reply, struct event *event)
+{
+    struct fg_text fields[FG_PURCHASE_FIELDS];
+    struct fg_purchase_entry purchase;
+    for (size_t i = 0; i < reply->elements && i < FG_PURCHASE_FIELDS; i++)
+        fields[i] = text_of(reply->element[i]);
+    if (!fg_purchase_entry_parse(fields, reply->elements, &purchase))
+        return false;
+    *event = (struct event){ .name = fields[0],
+                             .about = ABOUT_PURCHASE,
+                             .has_quantity = true,
+                             .quantity = purchase.quantity };
+    return true;
+}
+
 static bool decode_event(const redisReply *fields, struct event *event)
 {
     uint64_t quantity = 0;
     *event = (struct event){ .quantity = 0 };
-    if (fields->type != REDIS_REPLY_ARRAY)
+    if (fields->type != REDIS_REPLY_ARRAY || fields->elements == 0)
         return false;
+    if (fg_entry_is_purchase(text_of(fields->element[0])))
+        return decode_purchase(fields, event);
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
         struct fg_text name = text_of(fields->element[i]), value = text_of(fields->element[i + 1]);
         if (fg_text_equal(name, FG_TEXT("event")))
@@ -61,6 +85,7 @@ static bool decode_event(const redisReply *fields, struct event *event)
             event->has_quantity = true;
         }
     }
+    event->about = event->order.length > 0 ? ABOUT_ORDER : ABOUT_STOCK;
     event->quantity = (int64_t)quantity;
     return event->name.length > 0;
 }
@@ -68,25 +93,24 @@ static bool decode_event(const redisReply *fields, struct event *event)
 /* What becomes of the sums by one unit of each event there is; nothing else may stand in a ledger. */
 static const struct movement {
     const char *event;
-    bool is_later; /* than its order's first event: it names the order */
+    enum about about;
     int8_t total, held, sold;
 } movements[] = {
-    { "opened", false, 1, 0, 0 },    { "stock_added", false, 1, 0, 0 },
-    { "resolved", false, 1, 0, 0 },  { "held", false, 0, 1, 0 },
-    { "confirmed", false, 0, 0, 1 }, { "confirmed", true, 0, -1, 1 },
-    { "cancelled", true, 0, -1, 0 }, { "expired", true, 0, -1, 0 },
-    { "reclaimed", true, 0, 0, 1 }, /* its expiry had freed them */
-    { "paused", false, 0, 0, 0 },    { "resumed", false, 0, 0, 0 },
-    { "ended", false, 0, 0, 0 },     { "changed", false, 0, 0, 0 },
-    { "frozen", false, 0, 0, 0 },    { "archived", false, 0, 0, 0 },
+    { "opened", ABOUT_STOCK, 1, 0, 0 },       { "stock_added", ABOUT_STOCK, 1, 0, 0 },
+    { "resolved", ABOUT_STOCK, 1, 0, 0 },     { "held", ABOUT_PURCHASE, 0, 1, 0 },
+    { "confirmed", ABOUT_PURCHASE, 0, 0, 1 }, { "confirmed", ABOUT_ORDER, 0, -1, 1 },
+    { "cancelled", ABOUT_ORDER, 0, -1, 0 },   { "expired", ABOUT_ORDER, 0, -1, 0 },
+    { "reclaimed", ABOUT_ORDER, 0, 0, 1 }, /* its expiry had freed them */
+    { "paused", ABOUT_STOCK, 0, 0, 0 },       { "resumed", ABOUT_STOCK, 0, 0, 0 },
+    { "ended", ABOUT_STOCK, 0, 0, 0 },        { "changed", ABOUT_STOCK, 0, 0, 0 },
+    { "frozen", ABOUT_STOCK, 0, 0, 0 },       { "archived", ABOUT_STOCK, 0, 0, 0 },
 };
 
 static bool add_event(struct stock_sums *sums, const struct event *event)
 {
-    bool is_later = event->order.length > 0;
     for (size_t i = 0; i < FG_COUNT_OF(movements); i++) {
         const struct movement *row = &movements[i];
-        if (row->is_later != is_later || !fg_text_equal(event->name, fg_text_of(row->event)))
+        if (row->about != event->about || !fg_text_equal(event->name, fg_text_of(row->event)))
             continue;
         sums->total += row->total * event->quantity;
         sums->held += row->held * event->quantity;
@@ -122,7 +146,7 @@ static void add_since(struct audit *audit, const struct event *event)
         return;
     for (size_t i = 0; i < FG_COUNT_OF(movements); i++) {
         const struct movement *row = &movements[i];
-        if (!row->is_later || !fg_text_equal(event->name, fg_text_of(row->event)))
+        if (row->about != ABOUT_ORDER || !fg_text_equal(event->name, fg_text_of(row->event)))
             continue;
         audit->sums.held_since += row->held < 0 ? event->quantity : 0;
         audit->sums.sold_since += row->sold > 0 ? event->quantity : 0;

@@ -175,6 +175,19 @@ struct entry {
     struct fg_text id, event, order, user, quantity, key;
 };
 
+/* held or confirmed: QUANTITY USER KEY EXPIRES, `-` for what there is not */
+static bool purchase_of(struct fg_text name, struct fg_text value, struct entry *entry_r)
+{
+    entry_r->event = name;
+    entry_r->quantity = fg_text_cut(&value, ' ');
+    entry_r->user = fg_text_cut(&value, ' ');
+    entry_r->key = fg_text_cut(&value, ' ');
+    if (fg_text_equal(entry_r->key, FG_TEXT("-")))
+        entry_r->key = FG_TEXT("");
+    return (fg_text_equal(name, FG_TEXT("held")) || fg_text_equal(name, FG_TEXT("confirmed"))) &&
+           entry_r->user.length > 0 && value.length > 0;
+}
+
 static bool entry_of(const redisReply *reply, struct entry *entry_r)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
@@ -187,9 +200,10 @@ static bool entry_of(const redisReply *reply, struct entry *entry_r)
     } fields[] = { { "event", &entry_r->event },
                    { "order", &entry_r->order },
                    { "user", &entry_r->user },
-                   { "quantity", &entry_r->quantity },
-                   { "key", &entry_r->key } };
+                   { "quantity", &entry_r->quantity } };
     const redisReply *pairs = reply->element[1];
+    if (pairs->elements >= 2 && !fg_text_equal(text_of(pairs->element[0]), FG_TEXT("event")))
+        return purchase_of(text_of(pairs->element[0]), text_of(pairs->element[1]), entry_r);
     for (size_t i = 0; i + 1 < pairs->elements; i += 2)
         for (size_t k = 0; k < FG_COUNT_OF(fields); k++)
             if (fg_text_equal(text_of(pairs->element[i]), fg_text_of(fields[k].name)))

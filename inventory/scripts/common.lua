@@ -99,6 +99,20 @@ end
 -- An entry as it stands in a record.
 local function padded_entry(entry) return string.format('%-24s', entry) end
 
+-- Who bought by a ledger entry, whether it is `held` or `confirmed`, and when it expires (held only, a text); nil
+-- where it is not a purchase's. Its value is `QUANTITY USER KEY EXPIRES`, `-` for what there is not.
+local PURCHASES = {
+    held = '^[1-9]%d* ([\33-\126]+) ([0-9a-f-]+) ([1-9]%d*)$',
+    confirmed = '^[1-9]%d* ([\33-\126]+) ([0-9a-f-]+) (%-)$',
+}
+
+local function read_purchase(fields)
+    local form = PURCHASES[fields[1]]
+    if not form then return nil end
+    local user, key, expires = string.match(fields[2], form)
+    if key == '-' or key and #key == 16 then return user, fields[1], expires end
+end
+
 -- A ledger entry's fields as a table.
 local function fields_of(pairs)
     local fields = {}

@@ -30,14 +30,8 @@ local sub, find = string.sub, string.find
 
 -- Who made a hold by this entry, and when it runs out; nil when the entry did not make one.
 local function read_hold(fields)
-    local event, user, due
-    for i = 1, #fields, 2 do
-        local name, value = fields[i], fields[i + 1]
-        if name == 'event' then event = value
-        elseif name == 'user' then user = value
-        elseif name == 'expires_at' then due = decimal(value) end
-    end
-    if event == 'held' and user then return user, due or 0 end
+    local user, event, expires = read_purchase(fields)
+    if event == 'held' then return user, decimal(expires) or 0 end
 end
 
 -- The entries up to the first hold that is not yet due; those that made a hold are to be looked at.

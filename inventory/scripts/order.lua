@@ -10,13 +10,7 @@ local ms, sequence = string.match(ARGV[2], '^(%d+)%-(%d+)$')
 if not ms or #ms ~= 13 or #sequence > 10 then return {} end
 
 local entries = call('XRANGE', KEYS[3], ARGV[2], ARGV[2])
-if not entries[1] then return {} end
-local user
-for i = 1, #entries[1][2], 2 do
-    local name, value = entries[1][2][i], entries[1][2][i + 1]
-    if name == 'order' then return {} end -- a later event of another order
-    if name == 'user' then user = value end
-end
+local user = entries[1] and read_purchase(entries[1][2])
 if not user then return {} end
 
 local records = call('HGET', KEYS[2], user) or ''

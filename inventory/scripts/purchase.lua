@@ -16,7 +16,9 @@
 -- counters. Invariant: whatever can fail is checked in pass 1, because Redis does not take back what a
 -- script wrote before it failed. An item sees what the items before it in the batch bought.
 -- A record: digest 16 | quantity 6 | expires ms 13 | state h c x e | entry, padded with spaces to 24.
--- An item's own parts stand first and last, so that what all of a batch share is one text between them.
+-- Its ledger entry: held or confirmed, 'QUANTITY USER KEY EXPIRES', and, if there is any, carried, what it carries;
+-- KEY is its digest, or '-'; EXPIRES is in ms, or '-' (confirmed at once). Every other entry begins with `event`.
+-- In both an item's own parts stand side by side, and what all of a batch share is made once.
 --
 -- This is the critical path. Hence no table and no call for a user's first order but the ledger's append;
 -- numbers are turned into text once (redis.call prints a number as %.17g, which costs as much as half an
@@ -209,22 +211,6 @@ local function list_orders(orders)
     return nil, as_it_is
 end
 
--- The first event of an order that carries something.
-local function append_carrying(text, key, event, user, quantity, digest, expires)
-    local words = {'XADD', key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', quantity}
-    if digest ~= '' then
-        words[#words + 1] = 'key'
-        words[#words + 1] = digest
-    end
-    if expires ~= '0' then
-        words[#words + 1] = 'expires_at'
-        words[#words + 1] = expires
-    end
-    words[#words + 1] = 'carried'
-    words[#words + 1] = text
-    return redis.call(unpack(words))
-end
-
 -- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order;
 -- fresh: the items that buy, in order; later: answers that need an entry not written yet.
 local known, single, fresh, later = {}, {}, {}, {}
@@ -295,38 +281,25 @@ end
 -- Pass 2. Nothing below can fail: every argument was checked above.
 if made > 0 then
     local event, bought = hold > 0 and 'held' or 'confirmed', free - free_now
-    local decimals, middles, padding = {}, {}, {} -- by quantity, by quantity, by the length of an entry
+    local heads, middles, padding = {}, {}, {} -- by quantity, by quantity, by the length of an entry
+    local tail = hold > 0 and ' ' .. expires or ' -'
     local write, at, id = {'HSET', buyers_key}, 1, nil
 
     for n = 1, made do
         local k = fresh[n]
         local user, digest, quantity = items[k * 3 - 2], items[k * 3 - 1], items[k * 3]
-        local text = decimals[quantity]
-        if not text then
-            text = format('%.0f', quantity)
-            decimals[quantity] = text
+        if not heads[quantity] then
+            heads[quantity] = format('%.0f ', quantity)
             middles[quantity] = format('%06.0f', quantity) .. expires .. unit_state
         end
-        local text_carried = carried and carried[k]
-        if text_carried then
-            id = append_carrying(text_carried, orders_key, event, user, text, digest, expires_said)
-            if digest == '' then digest = NO_KEY end
-        elseif digest == '' then
-            digest = NO_KEY
-            if hold > 0 then
-                id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
-                    'expires_at', expires)
-            else
-                id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text)
-            end
-        elseif hold > 0 then
-            id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
-                'key', digest, 'expires_at', expires)
+        local said = digest
+        if digest == '' then said, digest = '-', NO_KEY end
+        local order = heads[quantity] .. user .. ' ' .. said .. tail
+        if carried and carried[k] then
+            id = call('XADD', orders_key, 'NOMKSTREAM', '*', event, order, 'carried', carried[k])
         else
-            id = call('XADD', orders_key, 'NOMKSTREAM', '*', 'event', event, 'user', user, 'quantity', text,
-                'key', digest)
+            id = call('XADD', orders_key, 'NOMKSTREAM', '*', event, order)
         end
-
         local spaces = padding[#id]
         if not spaces then
             spaces = string.rep(' ', ENTRY_BYTES - #id)

@@ -28,13 +28,12 @@ local free, held, sold = stock.free, stock.held, stock.sold
 local prefix = order_prefix(KEYS[1], ARGV[1])
 local known, changed, events, reply = {}, {}, {}, {}
 
--- The user of this entry, nil where there is none; whether it made an order his records tell.
+-- Who bought by this entry; nil where it made no order.
 local function buyer_of(entry)
     local ms, sequence = string.match(entry, '^(%d+)%-(%d+)$')
     if not ms or #ms ~= 13 or #sequence > 10 then return nil end
     local found = call('XRANGE', KEYS[3], entry, entry)[1]
-    local fields = found and fields_of(found[2]) or {}
-    return fields.user
+    return found and read_purchase(found[2])
 end
 
 local function records_of(user)

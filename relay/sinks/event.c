@@ -1,6 +1,6 @@
 /* event.c - see event.h.
  *
- * The fields of an entry are put into places by name, each at most once; then one check a kind of event
+ * A purchase has a form of its own (names.h). The fields of any other entry are put into places by name, each at most once; then one check a kind of event
  * says which of them must be there. A field of an unknown name is refused too: a newer gateway that adds
  * one expects it to arrive. */
 #include "flashgate/relay/event.h"
@@ -54,9 +54,6 @@ enum field {
     FIELD_ORDER,
     FIELD_USER,
     FIELD_QUANTITY,
-    FIELD_KEY,
-    FIELD_EXPIRES_AT,
-    FIELD_CARRIED,
     FIELD_BY,
     FIELD_PAYMENT,
     FIELD_REASON,
@@ -66,8 +63,7 @@ enum field {
 
 static const char *const field_names[FIELD_COUNT] = {
     [FIELD_EVENT] = "event",       [FIELD_ORDER] = "order", [FIELD_USER] = "user",
-    [FIELD_QUANTITY] = "quantity", [FIELD_KEY] = "key",     [FIELD_EXPIRES_AT] = "expires_at",
-    [FIELD_CARRIED] = "carried",   [FIELD_BY] = "by",       [FIELD_PAYMENT] = "payment",
+    [FIELD_QUANTITY] = "quantity", [FIELD_BY] = "by",       [FIELD_PAYMENT] = "payment",
     [FIELD_REASON] = "reason",     [FIELD_STATE] = "state",
 };
 
@@ -132,18 +128,6 @@ static enum fg_result read_number(struct fg_text text, const char *what, uint64_
     return FG_OK;
 }
 
-static bool is_digest(struct fg_text text)
-{
-    if (text.length != FG_DIGEST_BYTES)
-        return false;
-    for (size_t at = 0; at < text.length; at++) {
-        char byte = text.at[at];
-        if (!(byte >= '0' && byte <= '9') && !(byte >= 'a' && byte <= 'f'))
-            return false;
-    }
-    return true;
-}
-
 /* --- ids -------------------------------------------------------------------------------------------- */
 
 static enum fg_result make_event_id(const struct relay_origin *origin, struct relay_event *event,
@@ -175,11 +159,6 @@ static bool is_earlier_order(const struct relay_origin *origin, struct fg_text o
 static enum fg_result read_order(const struct relay_origin *origin, struct fg_text order,
                                  struct relay_event *event, struct fg_error *error)
 {
-    if (order.at == NULL) {
-        event->is_first_of_order = true;
-        memcpy(event->order, event->id, sizeof event->order);
-        return FG_OK;
-    }
     if (!is_earlier_order(origin, order, event->position))
         return refuse(error, "not the id of an earlier order of this bucket", order);
     memcpy(event->order, order.at, order.length);
@@ -199,35 +178,15 @@ static enum fg_result read_quantity(struct fg_text text, bool needed, uint64_t m
                        error);
 }
 
-static enum fg_result read_user(struct fg_text text, bool needed, struct relay_event *event,
+static enum fg_result read_user(struct fg_text text, struct relay_event *event,
                                 struct fg_error *error)
 {
     if (text.at == NULL)
-        return needed ? fg_error_set(error, FG_INVALID, "no user") : FG_OK;
-    if (!fg_text_is_visible_ascii(text, 1, FG_USER_BYTES))
+        return FG_OK;
+    if (!fg_user_is_valid(text))
         return refuse(error, "not a user", text);
     event->user = text;
     return FG_OK;
-}
-
-static enum fg_result read_key(struct fg_text text, struct relay_event *event,
-                               struct fg_error *error)
-{
-    if (text.at == NULL || text.length == 0)
-        return FG_OK;
-    if (!is_digest(text))
-        return refuse(error, "not a key's digest", text);
-    event->key = text;
-    return FG_OK;
-}
-
-static enum fg_result read_expiry(struct fg_text text, struct relay_event *event,
-                                  struct fg_error *error)
-{
-    if (text.at == NULL)
-        return FG_OK;
-    return read_number(text, "not a time in milliseconds", 0, RELAY_NUMBER_MAXIMUM,
-                       &event->expires_at_ms, error);
 }
 
 /* Free words; `most` is what the scripts let in. */
@@ -245,7 +204,7 @@ static enum fg_result read_carried(struct fg_text text, struct relay_event *even
                                    struct fg_error *error)
 {
     struct fg_text sections[FG_SECTION_COUNT];
-    if (text.at == NULL)
+    if (text.length == 0)
         return FG_OK;
     if (text.length > FG_CARRIED_BYTES || !fg_carried_read(text, sections))
         return refuse(error, "not carried sections", text);
@@ -253,27 +212,19 @@ static enum fg_result read_carried(struct fg_text text, struct relay_event *even
     return FG_OK;
 }
 
-/* The order's first event tells all of it; a later one may leave out what does not change. */
+/* Of an order that was made before; it may leave out what does not change. */
 static enum fg_result read_order_event(const struct relay_origin *origin,
                                        const struct entry_fields *fields, struct relay_event *event,
                                        struct fg_error *error)
 {
+    if (fields->values[FIELD_ORDER].at == NULL)
+        return fg_error_set(error, FG_INVALID, "'%s' without an order",
+                            relay_event_name(event->kind));
     enum fg_result result = read_order(origin, fields->values[FIELD_ORDER], event, error);
-    bool first = event->is_first_of_order;
-    if (result == FG_OK && first && event->kind != RELAY_EVENT_HELD &&
-        event->kind != RELAY_EVENT_CONFIRMED)
-        result =
-            fg_error_set(error, FG_INVALID, "'%s' without an order", relay_event_name(event->kind));
     if (result == FG_OK)
-        result = read_user(fields->values[FIELD_USER], first, event, error);
+        result = read_user(fields->values[FIELD_USER], event, error);
     if (result == FG_OK)
-        result = read_quantity(fields->values[FIELD_QUANTITY], first, 1, event, error);
-    if (result == FG_OK)
-        result = read_key(fields->values[FIELD_KEY], event, error);
-    if (result == FG_OK)
-        result = read_expiry(fields->values[FIELD_EXPIRES_AT], event, error);
-    if (result == FG_OK)
-        result = read_carried(fields->values[FIELD_CARRIED], event, error);
+        result = read_quantity(fields->values[FIELD_QUANTITY], false, 1, event, error);
     if (result == FG_OK)
         result = read_words(fields->values[FIELD_BY], "not somebody who asks", FG_NAME_BYTES,
                             &event->by, error);
@@ -283,10 +234,30 @@ static enum fg_result read_order_event(const struct relay_origin *origin,
     return result;
 }
 
+/* The entry that made an order tells all of it; its id is the order's. */
+static enum fg_result read_purchase(const struct fg_text *fields, size_t count,
+                                    struct relay_event *event, struct fg_error *error)
+{
+    struct fg_purchase_entry purchase;
+    if (!fg_purchase_entry_parse(fields, count, &purchase))
+        return refuse(error,
+                      "expected an event, or held or confirmed with QUANTITY USER KEY EXPIRES and "
+                      "perhaps carried; its first value",
+                      count > 1 ? fields[1] : FG_TEXT(""));
+    event->kind = purchase.state == FG_ORDER_HELD ? RELAY_EVENT_HELD : RELAY_EVENT_CONFIRMED;
+    event->is_first_of_order = true;
+    memcpy(event->order, event->id, sizeof event->order);
+    event->user = purchase.user;
+    event->key = purchase.key;
+    event->has_quantity = true;
+    event->quantity = purchase.quantity;
+    event->expires_at_ms = (uint64_t)purchase.expires_ms;
+    return read_carried(purchase.carried, event, error);
+}
+
 /* Which fields an event may have, beside `event` itself. */
 static const unsigned allowed_fields[] = {
     [RELAY_ABOUT_ORDER] = 1u << FIELD_ORDER | 1u << FIELD_USER | 1u << FIELD_QUANTITY |
-                          1u << FIELD_KEY | 1u << FIELD_EXPIRES_AT | 1u << FIELD_CARRIED |
                           1u << FIELD_BY | 1u << FIELD_PAYMENT,
     [RELAY_ABOUT_STOCK] = 1u << FIELD_QUANTITY,
     [RELAY_ABOUT_SALE] = 1u << FIELD_QUANTITY | 1u << FIELD_REASON | 1u << FIELD_STATE,
@@ -318,19 +289,20 @@ static enum fg_result read_other_event(const struct entry_fields *fields, struct
     return result;
 }
 
-static enum fg_result read_event(const struct relay_origin *origin,
-                                 const struct entry_fields *fields, struct relay_event *event,
-                                 struct fg_error *error)
+static enum fg_result read_event(const struct relay_origin *origin, const struct fg_text *fields,
+                                 size_t count, struct relay_event *event, struct fg_error *error)
 {
-    if (fields->values[FIELD_EVENT].at == NULL)
-        return fg_error_set(error, FG_INVALID, "no event");
-    if (!find_kind(fields->values[FIELD_EVENT], &event->kind))
-        return refuse(error, "an unknown event", fields->values[FIELD_EVENT]);
-    if (check_fields(fields, event, error) != FG_OK)
+    struct entry_fields sorted = { 0 };
+    if (sort_fields(fields, count, &sorted, error) != FG_OK)
+        return FG_INVALID;
+    if (!find_kind(sorted.values[FIELD_EVENT], &event->kind) ||
+        event->kind == RELAY_EVENT_HELD) /* only a purchase is */
+        return refuse(error, "an unknown event", sorted.values[FIELD_EVENT]);
+    if (check_fields(&sorted, event, error) != FG_OK)
         return FG_INVALID;
     if (relay_event_is_about(event->kind) == RELAY_ABOUT_ORDER)
-        return read_order_event(origin, fields, event, error);
-    return read_other_event(fields, event, error);
+        return read_order_event(origin, &sorted, event, error);
+    return read_other_event(&sorted, event, error);
 }
 
 /* Of an entry that does not fit: what later events of the same order are known by. */
@@ -355,7 +327,6 @@ enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text en
                             const struct fg_text *fields, size_t field_count,
                             struct relay_event *event_r, struct fg_error *error)
 {
-    struct entry_fields sorted = { 0 };
     enum fg_result result = FG_OK;
     memset(event_r, 0, sizeof *event_r);
     if (!fg_ledger_entry_parse(entry, &event_r->position)) {
@@ -364,10 +335,12 @@ enum fg_result relay_decode(const struct relay_origin *origin, struct fg_text en
         relay_entry_text(event_r->position, event_r->entry);
         result = make_event_id(origin, event_r, error);
     }
+    if (result == FG_OK && field_count == 0)
+        result = fg_error_set(error, FG_INVALID, "no fields");
     if (result == FG_OK)
-        result = sort_fields(fields, field_count, &sorted, error);
-    if (result == FG_OK)
-        result = read_event(origin, &sorted, event_r, error);
+        result = fg_entry_is_purchase(fields[0])
+                     ? read_purchase(fields, field_count, event_r, error)
+                     : read_event(origin, fields, field_count, event_r, error);
     if (result != FG_OK && event_r->id[0] != '\0')
         salvage(origin, fields, field_count, event_r);
     if (result != FG_OK)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from flashgate.bucket import SCRIPTS
+from flashgate.ledger import entries_of
 from flashgate.programs import run, until
 
 pytestmark = pytest.mark.sanitize
@@ -152,7 +153,7 @@ def test_a_ledger_entry_that_somebody_deleted(stage):
     scene.gateway.pauses()
     scene.gateway.resumes()
     scene.is_quiet()
-    paused, = [entry for entry, fields in scene.redis.xrange(scene.ledger) if fields["event"] == "paused"]
+    paused, = [entry for entry, fields in entries_of(scene.redis, scene.ledger) if fields["event"] == "paused"]
     scene.redis.xdel(scene.ledger, paused)
     scene.has_named("ledger_gap")
     entries = scene.redis.xlen(scene.ledger)
@@ -162,7 +163,7 @@ def test_a_ledger_entry_that_somebody_deleted(stage):
     scene.has_frozen()
     scene.sells_again()
     scene.relay.terminate()
-    order, = [entry for entry, fields in scene.redis.xrange(scene.ledger) if fields.get("user") == "bob"]
+    order, = [entry for entry, fields in entries_of(scene.redis, scene.ledger) if fields.get("user") == "bob"]
     scene.redis.xdel(scene.ledger, order)
     scene.relay.start()  # it sums from the start: what is wrong now is the counter
     until(lambda: ("counters", "8801") in scene.kinds(), "the counter is named")
@@ -356,7 +357,7 @@ class Settler:
     def settle(self, verb=None):
         for number, sku in enumerate(self.books.skus):
             held = [entry for entry, fields in self.redis.xrevrange(self.books.key(sku, "orders"), count=4)
-                    if fields["event"] == "held"]
+                    if "held" in fields]
             keys = [self.books.key(sku, name) for name in ("stock", "buyers", "orders")]
             for entry in held[:1]:
                 word = verb or ("confirm", "cancel")[number % 2]

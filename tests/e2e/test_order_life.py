@@ -10,7 +10,7 @@ import redis
 
 from flashgate.bucket import (  # noqa: F401 - client is a fixture
     BUYERS, DEAD, EPOCH, KEYS, ORDERS, RELAY, STOCK, Bucket, client, is_bought, key, replayed)
-from flashgate.ledger import RECORD_BYTES, record, records_of
+from flashgate.ledger import RECORD_BYTES, purchase, record, records_of
 
 DUE_LATER = 900_000
 
@@ -68,8 +68,8 @@ class Life(Bucket):
         ledger = self.redis.xrange(ORDERS)
         self.redis.delete(ORDERS)
         for entry, fields in ledger:
-            if fields["event"] == "held" and (not entries or entry in entries):
-                fields["expires_at"] = str(past)
+            if "held" in fields and (not entries or entry in entries):
+                fields["held"] = f"{fields['held'].rpartition(' ')[0]} {past}"
             self.redis.xadd(ORDERS, fields, id=entry)
 
     def expired_order(self, *args):
@@ -79,7 +79,7 @@ class Life(Bucket):
         return entry
 
     def last_event(self):
-        return self.redis.xrange(ORDERS)[-1][1]
+        return self.ledger()[-1][1]
 
     def letters(self):
         """{entry: state's letter} of every record."""
@@ -101,7 +101,7 @@ class Life(Bucket):
         total, free, held, sold = (int(stock[n]) for n in ("total", "free", "held", "sold"))
         assert min(total, free, held, sold) >= 0 and total == free + held + sold, stock
         brought, states, quantities = 0, {}, {}
-        for entry, fields in self.redis.xrange(ORDERS):
+        for entry, fields in self.ledger():
             event, order = fields["event"], fields.get("order", "")
             if event in ("opened", "stock_added", "resolved"):
                 brought += int(fields["quantity"])
@@ -288,7 +288,7 @@ def test_a_hold_that_did_not_run_out_says_when_it_will(bucket):
     before = bucket.now()
     bucket.order("ann")
     bucket.order("bob")
-    first_due = int(bucket.redis.xrange(ORDERS)[1][1]["expires_at"])
+    first_due = int(bucket.ledger()[1][1]["expires_at"])
     assert before + DUE_LATER <= first_due <= bucket.now() + DUE_LATER
     assert bucket.sweep() == (0, 1, 1, first_due)
     assert bucket.sweep() == (0, 0, 1, first_due)
@@ -313,7 +313,7 @@ def test_the_sweep_goes_step_by_step_and_stops_at_what_is_not_due(bucket):
     first = [bucket.order(f"early-{i}") for i in range(130)]
     late = bucket.order("late")
     bucket.run_out(*first)
-    due = int(dict(bucket.redis.xrange(ORDERS))[late]["expires_at"])
+    due = int(dict(bucket.ledger())[late]["expires_at"])
     assert bucket.sweep() == (63, 64, 0, 0)  # `opened` is gone over too
     assert bucket.sweep() == (64, 64, 0, 0)
     assert bucket.sweep() == (3, 3, 1, due)
@@ -631,7 +631,7 @@ def test_units_that_were_sold_and_not_there_are_added(bucket):
     bucket.create(total=1)
     bucket.order("ann")
     bucket.is_checked = False
-    entry = bucket.redis.xadd(ORDERS, {"event": "confirmed", "user": "bob", "quantity": "1"})
+    entry = bucket.redis.xadd(ORDERS, purchase("confirmed", "bob"))
     bucket.redis.hset(BUYERS, "bob", record("", entry, 1, 0, "c"))
     bucket.on_bucket("state", "frozen", "sold twice")
     bucket.is_checked = True

@@ -25,6 +25,7 @@ import pytest
 import redis
 
 from flashgate.bucket import is_bought
+from flashgate.ledger import entries_of
 from flashgate.programs import suspend
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -131,7 +132,7 @@ class Shop:
         return self.redis.xadd(self.keys(bucket)[2], {"event": event, **fields}, nomkstream=True)
 
     def ledger(self, bucket):
-        return self.redis.xrange(self.keys(bucket)[2])
+        return entries_of(self.redis, self.keys(bucket)[2])
 
     def ledger_events(self):
         return sorted((f"{bucket}-{epoch}-{entry}", fields["event"], fields.get("user"),

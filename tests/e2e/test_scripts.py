@@ -11,7 +11,7 @@ import redis
 
 from flashgate.bucket import (  # noqa: F401 - client and bucket are fixtures
     BUYERS, DAY_MS, DEAD, EPOCH, FOREVER, ORDERS, RELAY, STOCK, bucket, client, is_bought, key, pack, replayed)
-from flashgate.ledger import RECORD_BYTES, record, records_of
+from flashgate.ledger import RECORD_BYTES, purchase, record, records_of
 
 # --- the model ---------------------------------------------------------------------------------------------
 
@@ -93,20 +93,9 @@ def check_state(bucket, model):
                 record(o["digest"], o["entry"], o["quantity"], o["expires"], o["state"]) for o in orders)
     assert bucket.redis.hgetall(BUYERS) == expected
     event = "held" if model.hold else "confirmed"
-    ledger = []
-    for entry, user, quantity, digest, expires, carried in model.ledger:
-        fields = {"event": event, "user": user, "quantity": str(quantity)}
-        if digest:
-            fields["key"] = digest
-        if expires:
-            fields["expires_at"] = str(expires)
-        if carried:
-            fields["carried"] = carried
-        ledger.append((entry, fields))
-    there = bucket.redis.xrange(ORDERS)
-    assert [e for e in there if e[1]["event"] == event] == ledger
-    assert all(list(fields) == [n for n in ("event", "user", "quantity", "key", "expires_at", "carried") if n in fields]
-               for _, fields in there)
+    assert bucket.redis.xrange(ORDERS)[1:] == [
+        (entry, purchase(event, user, quantity, digest, expires, carried))
+        for entry, user, quantity, digest, expires, carried in model.ledger]
 
 
 def seed_old_orders(bucket, model, rnd, users):
@@ -201,8 +190,7 @@ def test_a_hold_is_held_until_its_expiry(bucket):
     assert bucket.counters() == (10, 9, 1, 0)
     assert bucket.redis.hget(BUYERS, "ann") == record(key("k"), last, 1, now + 900_000, "h")
     assert len(bucket.redis.hget(BUYERS, "ann")) == RECORD_BYTES
-    assert bucket.redis.xrange(ORDERS)[-1][1] == {
-        "event": "held", "user": "ann", "quantity": "1", "key": key("k"), "expires_at": str(now + 900_000)}
+    assert bucket.redis.xrange(ORDERS)[-1][1] == {"held": f"1 ann {key('k')} {now + 900_000}"}
 
 
 @pytest.mark.parametrize("hold", [0, 900_000])
@@ -210,7 +198,7 @@ def test_what_an_order_carries_is_in_its_first_event(bucket, hold):
     bucket.create(hold=hold)
     text = '{"channel":{"app": "ios"}}'
     head, answers = bucket.batch(("ann", key("k"), 1), ("bob", "", 1), ("cid", "", 1), carried={1: text, 2: "x" * 4096})
-    ledger = [fields for _, fields in bucket.redis.xrange(ORDERS)][1:]
+    ledger = [fields for _, fields in bucket.ledger()][1:]
     assert [fields.get("carried") for fields in ledger] == [text, "x" * 4096, None]
     assert ledger[0]["key"] == key("k") and "key" not in ledger[1]
     # A repeated key gets the first order; what comes with it is dropped.

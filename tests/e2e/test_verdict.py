@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from flashgate.ledger import purchase
 from flashgate.programs import free_port, run
 
 SHOPPERS = 600
@@ -101,7 +102,7 @@ def test_an_oversold_unit_is_named(stage):
     """One more is in the ledger, the records and the counters than there ever was: the books agree, and are wrong."""
     rehearsal = Rehearsal(stage)
     redis, books = rehearsal.redis, rehearsal.books
-    redis.xadd(books.key("8801", "orders"), {"event": "confirmed", "user": "phantom", "quantity": 1})
+    redis.xadd(books.key("8801", "orders"), purchase("confirmed", "phantom"))
     redis.hincrby(books.key("8801", "stock"), "sold", 1)
     redis.hincrby(books.key("8801", "stock"), "free", -1)
     verdict = rehearsal.audit()
@@ -135,7 +136,7 @@ def test_a_doubled_order_is_named(stage):
     rehearsal = Rehearsal(stage)
     redis, books = rehearsal.redis, rehearsal.books
     twin = next(fields for _, fields in books.stock("8801").ledger if "key" in fields)
-    redis.xadd(books.key("8801", "orders"), twin)
+    redis.xadd(books.key("8801", "orders"), purchase(twin["event"], twin["user"], twin["quantity"], twin["key"]))
     verdict = rehearsal.audit()
     assert not verdict.is_good and verdict.number("duplicated") >= 1, verdict.text
     assert verdict.names("one press of buy became two orders") and verdict.names(twin["user"]), verdict.text
@@ -175,7 +176,7 @@ def test_a_user_over_the_limit_is_named(stage):
     books_before = books.stock("8801")
     redis.hincrby(books.key("8801", "stock"), "total", 1)
     redis.xadd(books.key("8801", "orders"), {"event": "stock_added", "quantity": 1})
-    redis.xadd(books.key("8801", "orders"), {"event": "confirmed", "user": user, "quantity": 1, "key": "f" * 16})
+    redis.xadd(books.key("8801", "orders"), purchase("confirmed", user, 1, "f" * 16))
     redis.hincrby(books.key("8801", "stock"), "sold", 1)
     verdict = rehearsal.audit()
     assert books.stock("8801").sold == books_before.sold + 1

@@ -200,8 +200,7 @@ static void an_order_has_the_record_of_its_first_event(void **state)
     static const char carried[] = "{\"extension\":{\"note\" : \"\\u00fc\\n\xc3\xbc\"}}";
     (void)state;
     open_sink();
-    deliver(1, EVENT("1790000000001-0", "event", "held", "user", "alice", "quantity", "1",
-                     "carried", carried));
+    deliver(1, EVENT("1790000000001-0", "held", "1 alice - 1790000900000", "carried", carried));
     deliver(1, later("1790000000009-0", "confirmed", ORDER("1790000000001-0")));
     assert_result(find_as(FG_TEXT(ORDER("1790000000001-0")), tell_record), FG_OK);
     assert_non_null(strstr(told(), "\"extension\":{\"note\" : \"\\u00fc\\n\xc3\xbc\"}"));

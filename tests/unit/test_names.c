@@ -1,6 +1,7 @@
 /* test_names.c - the names of things: strict readings, and that what is written is read again. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "flashgate/inventory/names.h"
@@ -148,6 +149,118 @@ static void an_entry_that_is_not_well_formed_breaks_its_record(void **state)
     }
 }
 
+/* --- a purchase in the ledger --------------------------------------------------------------------- */
+
+static bool parse_purchase(const char *name, const char *value, struct fg_purchase_entry *entry)
+{
+    const struct fg_text fields[] = { fg_text_of(name), fg_text_of(value) };
+    return fg_purchase_entry_parse(fields, 2, entry);
+}
+
+static void assert_text(struct fg_text text, const char *expected)
+{
+    assert_true(fg_text_equal(text, fg_text_of(expected)));
+}
+
+static void a_purchase_is_read(void **state)
+{
+    const struct fg_text carrying[] = { FG_TEXT("confirmed"), FG_TEXT("999999 - - -"),
+                                        FG_TEXT("carried"), FG_TEXT("{}") };
+    struct fg_purchase_entry entry;
+    (void)state;
+    assert_true(parse_purchase("held", "2 ann e6c632b61e964e1f 1795239462267", &entry));
+    assert_int_equal(entry.state, FG_ORDER_HELD);
+    assert_int_equal(entry.quantity, 2);
+    assert_text(entry.user, "ann");
+    assert_text(entry.key, "e6c632b61e964e1f");
+    assert_text(entry.carried, "");
+    assert_int_equal(entry.expires_ms, INT64_C(1795239462267));
+    assert_true(fg_purchase_entry_parse(carrying, FG_COUNT_OF(carrying), &entry));
+    assert_int_equal(entry.state, FG_ORDER_CONFIRMED);
+    assert_int_equal(entry.quantity, FG_QUANTITY_MAX);
+    assert_text(entry.user, "-"); /* a name like any other */
+    assert_text(entry.key, "");
+    assert_text(entry.carried, "{}");
+    assert_int_equal(entry.expires_ms, 0);
+}
+
+static void what_is_not_exactly_a_purchase_is_not_read(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        { "held", "" },
+        { "held", "1" },
+        { "held", "1 ann" },
+        { "held", "1 ann -" },
+        { "held", "1 ann - -" }, /* what is held runs out */
+        { "held", "1 ann - 0" },
+        { "held", "1 ann - 01795239462267" },
+        { "held", "1 ann - 10000000000000" },
+        { "held", "1 ann - 1.79e12" },
+        { "held", "1 ann - 1795239462267 " },
+        { "held", "1 ann - 1795239462267 1" },
+        { "held", " 1 ann - 1795239462267" },
+        { "held", "1  ann - 1795239462267" },
+        { "held", "1 ann  - 1795239462267" },
+        { "held", "1\tann - 1795239462267" },
+        { "confirmed", "1 ann - 1795239462267" }, /* and nothing else does */
+        { "confirmed", "1 ann -  -" },
+        { "confirmed", "1 ann - --" },
+        { "confirmed", "1 ann - - " },
+        { "confirmed", "0 ann - -" },
+        { "confirmed", "-1 ann - -" },
+        { "confirmed", "01 ann - -" },
+        { "confirmed", "1000000 ann - -" },
+        { "confirmed", "1  - -" },
+        { "confirmed", "1 \x7f - -" },
+        { "confirmed", "1 \xc3\xa4nn - -" },
+        { "confirmed", "1 ann  -" },
+        { "confirmed", "1 ann e6c632b61e964e1 -" },
+        { "confirmed", "1 ann e6c632b61e964e1f0 -" },
+        { "confirmed", "1 ann E6C632B61E964E1F -" },
+        { "confirmed", "1 ann -- -" },
+        { "Held", "1 ann - 1795239462267" },
+        { "", "1 ann - -" },
+        { "event", "1 ann - -" },
+        { "expired", "1 ann - -" },
+    };
+    struct fg_purchase_entry entry;
+    (void)state;
+    for (size_t i = 0; i < FG_COUNT_OF(bad); i++)
+        if (parse_purchase(bad[i].name, bad[i].value, &entry))
+            fail_msg("%s \"%s\" was believed", bad[i].name, bad[i].value);
+}
+
+static void the_users_of_purchases_are_as_long_as_users(void **state)
+{
+    char value[160];
+    struct fg_purchase_entry entry;
+    (void)state;
+    for (int length = FG_USER_BYTES - 1; length <= FG_USER_BYTES + 1; length++) {
+        (void)snprintf(value, sizeof value, "1 %.*s - -", length,
+                       "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+                       "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu");
+        assert_int_equal(parse_purchase("confirmed", value, &entry), length <= FG_USER_BYTES);
+    }
+}
+
+static void a_purchase_has_no_other_fields(void **state)
+{
+    const struct fg_text fields[] = { FG_TEXT("confirmed"), FG_TEXT("1 ann - -"),
+                                      FG_TEXT("carried"),   FG_TEXT("{}"),
+                                      FG_TEXT("carried"),   FG_TEXT("{}") };
+    struct fg_text other[4];
+    struct fg_purchase_entry entry;
+    (void)state;
+    for (size_t count = 0; count <= FG_COUNT_OF(fields); count++)
+        assert_int_equal(fg_purchase_entry_parse(fields, count, &entry), count == 2 || count == 4);
+    memcpy(other, fields, sizeof other);
+    other[2] = FG_TEXT("by");
+    assert_false(fg_purchase_entry_parse(other, 4, &entry));
+    assert_true(fg_entry_is_purchase(fields[0]) && !fg_entry_is_purchase(FG_TEXT("event")));
+}
+
 static void a_bucket_names_its_keys(void **state)
 {
     char key[FG_REDIS_KEY_BYTES];
@@ -166,6 +279,10 @@ int main(void)
         cmocka_unit_test(records_are_read),
         cmocka_unit_test(broken_records_are_not_read),
         cmocka_unit_test(an_entry_that_is_not_well_formed_breaks_its_record),
+        cmocka_unit_test(a_purchase_is_read),
+        cmocka_unit_test(what_is_not_exactly_a_purchase_is_not_read),
+        cmocka_unit_test(the_users_of_purchases_are_as_long_as_users),
+        cmocka_unit_test(a_purchase_has_no_other_fields),
         cmocka_unit_test(a_bucket_names_its_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

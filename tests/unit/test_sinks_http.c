@@ -53,12 +53,21 @@ static void open_sink(void)
 /* The next event of the batch; `order` of an earlier one: what became of it. */
 static struct relay_event *add(const char *kind, const char *user, const char *order)
 {
-    struct fg_text fields[8] = { FG_TEXT("event"), fg_text_of(kind), FG_TEXT("quantity"),
-                                 FG_TEXT("1"),     FG_TEXT("user"),  fg_text_of(user),
-                                 FG_TEXT("order"), fg_text_of(order) };
-    size_t count = order != NULL ? 8 : user != NULL ? 6 : 4;
+    static char purchases[FG_COUNT_OF(events)][64]; /* the events are views into them */
+    char *purchase = purchases[event_count];
+    struct fg_text first[] = { fg_text_of(kind), { purchase, 0 } };
+    struct fg_text later[] = { FG_TEXT("event"), fg_text_of(kind), FG_TEXT("quantity"),
+                               FG_TEXT("1"),     FG_TEXT("user"),  fg_text_of(user),
+                               FG_TEXT("order"), fg_text_of(order) };
+    bool is_purchase = user != NULL && order == NULL;
     struct relay_event *event = &events[event_count];
     char entry[32];
+    if (is_purchase)
+        first[1].length =
+            (size_t)snprintf(purchase, sizeof purchases[0],
+                             strcmp(kind, "held") == 0 ? "1 %s - 1790000900000" : "1 %s - -", user);
+    const struct fg_text *fields = is_purchase ? first : later;
+    size_t count = is_purchase ? 2 : order != NULL ? 8 : 4;
     snprintf(entry, sizeof entry, "17900000000%02zu-0", event_count);
     assert_int_equal(relay_decode(&origin, fg_text_of(entry), fields, count, event, &error), FG_OK);
     event_count++;

@@ -375,8 +375,7 @@ static void what_a_client_will_not_take_is_dead(void **state)
     open_sink();
     assert_result(begin(1), FG_OK);
     apply(held("1790000000000-0", "zoe"));
-    apply(EVENT("1790000000001-0", "event", "held", "user", "alice", "quantity", "1", "carried",
-                carried));
+    apply(EVENT("1790000000001-0", "held", "1 alice - 1790000900000", "carried", carried));
     apply(held("1790000000001-1", "bob"));
     apply(later("1790000000001-2", "confirmed", ORDER("1790000000001-0")));
     commit();
@@ -519,8 +518,7 @@ static void more_dead_than_progress_has_room_for_stop_nobody(void **state)
         apply_many(0, 1);
         for (unsigned n = 1; n <= MANY; n++) {
             snprintf(entry, sizeof entry, "179000000%04u-0", n);
-            apply(EVENT(entry, "event", "held", "user", "alice", "quantity", "1", "carried",
-                        carried));
+            apply(EVENT(entry, "held", "1 alice - 1790000900000", "carried", carried));
         }
         apply_many(MANY + 1, 1);
         commit();

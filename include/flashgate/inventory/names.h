@@ -76,6 +76,23 @@ struct fg_record {
     int64_t expires_ms; /* 0: never */
     enum fg_order_state state;
 };
+/* What the ledger says of a purchase: its first field is named `held` or `confirmed`, with the value
+ * `QUANTITY USER KEY EXPIRES`; KEY is its digest, or `-`; EXPIRES is in ms, or `-`: confirmed at once. What the
+ * order carries is the only other field, `carried`. The first field of every other entry is named `event`. */
+struct fg_purchase_entry {
+    enum fg_order_state state; /* FG_ORDER_HELD, FG_ORDER_CONFIRMED */
+    uint32_t quantity;
+    struct fg_text user, key, carried; /* views; empty: bought without a key, carries nothing */
+    int64_t expires_ms;                /* 0: never */
+};
+enum {
+    FG_PURCHASE_FIELDS = 4 /* at most, names and values */
+};
+bool fg_entry_is_purchase(struct fg_text first_field); /* else it is an event by name */
+/* `fields` are name and value in turn. False when they are not exactly a purchase's. */
+bool fg_purchase_entry_parse(const struct fg_text *fields, size_t count,
+                             struct fg_purchase_entry *entry_r) FG_MUST_CHECK;
+
 /* Reads up to FG_RECORDS_MAX records; false when the text is not made of whole, well-formed ones. */
 bool fg_records_parse(struct fg_text text, struct fg_record records[FG_RECORDS_MAX],
                       unsigned *count_r) FG_MUST_CHECK;

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import sqlite3
 
+from .ledger import entries_of
 from .programs import until
 
 
@@ -27,7 +28,7 @@ class Stock:
     held: int
     sold: int
     state: str
-    ledger: list  # (entry, fields)
+    ledger: list  # (entry, fields by name)
 
 
 class Books:
@@ -44,7 +45,7 @@ class Books:
 
     def stock(self, sku):
         row = self.redis.hgetall(self.key(sku, "stock"))
-        entries = self.redis.xrange(self.key(sku, "orders"))
+        entries = entries_of(self.redis, self.key(sku, "orders"))
         return Stock(*(int(row[n]) for n in ("total", "free", "held", "sold")), row["state"], entries)
 
     def order_id(self, sku, entry):

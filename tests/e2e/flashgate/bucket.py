@@ -11,6 +11,7 @@ import tempfile
 import pytest
 import redis
 
+from .ledger import entries_of
 from .programs import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -95,8 +96,11 @@ class Bucket:
     def everything(self):
         return self.stock(), self.redis.hgetall(BUYERS), self.redis.xrange(ORDERS)
 
+    def ledger(self):
+        return entries_of(self.redis, ORDERS)
+
     def events(self):
-        return [fields["event"] for _, fields in self.redis.xrange(ORDERS)]
+        return [fields["event"] for _, fields in self.ledger()]
 
     def now(self):
         seconds, micros = self.redis.time()

@@ -2,6 +2,7 @@
 import collections
 import sqlite3
 
+from .ledger import entries_of
 from .programs import until
 
 HELD, CONFIRMED, CANCELLED, EXPIRED = "held", "confirmed", "cancelled", "expired"
@@ -43,7 +44,7 @@ def replay(books, sku, ledger):
 def in_ledger(books):
     orders, events = {}, collections.Counter()
     for sku in books.skus:
-        ledger = books.redis.xrange(books.key(sku, "orders"))
+        ledger = entries_of(books.redis, books.key(sku, "orders"))
         orders.update(replay(books, sku, ledger)[0])
         events.update(books.order_id(sku, entry) for entry, _ in ledger)
     return orders, events

@@ -1,4 +1,4 @@
-"""What the scripts write down of an order: the record of it among its user's, as purchase.lua lays it out."""
+"""What purchase.lua writes down of an order: its record among its user's, and its entry in the ledger."""
 import collections
 import re
 
@@ -21,3 +21,33 @@ def records_of(text):
         digest, quantity, expires, state, entry = parts.groups()
         found.append(Record(digest, int(quantity), int(expires), state, entry))
     return found
+
+
+# --- an entry of the ledger -------------------------------------------------------------------------------
+
+PURCHASE = re.compile(r"([1-9]\d{0,5}) ([!-~]{1,128}) ([0-9a-f]{16}|-) (\d{13}|-)")
+
+
+def purchase(event, user, quantity=1, digest="", expires=0, carried=None):
+    """The fields of a purchase's entry."""
+    fields = {event: f"{quantity} {user} {digest or '-'} {expires or '-'}"}
+    return {**fields, "carried": carried} if carried else fields
+
+
+def named(fields):
+    """The fields of any entry by name: a purchase has one field for all of them, every other event one each."""
+    name = next(iter(fields))
+    if name == "event":
+        return fields
+    parts = PURCHASE.fullmatch(fields[name])
+    assert parts and name in ("held", "confirmed") and list(fields)[1:] in ([], ["carried"]), f"no purchase: {fields}"
+    quantity, user, key, expires = parts.groups()
+    assert (expires == "-") == (name == "confirmed"), f"no purchase: {fields}"
+    all_of_it = {"event": name, "user": user, "quantity": quantity, "key": key, "expires_at": expires}
+    return {name: value for name, value in all_of_it.items() if value != "-" or name == "user"} | {
+        name: fields[name] for name in fields if name == "carried"}
+
+
+def entries_of(redis, ledger_key):
+    """[(entry, its fields by name)] of a ledger."""
+    return [(entry, named(fields)) for entry, fields in redis.xrange(ledger_key)]

@@ -11,7 +11,7 @@ import sqlite3
 import time
 
 from .delivery import CANCELLED, CONFIRMED, EXPIRED, HELD, MOVES, Failure, assert_delivered, demand, in_sqlite, replay
-from .ledger import records_of
+from .ledger import named, records_of
 from .programs import SLOWER, until
 
 SKUS, USERS, PER_USER, RECORDS_MAX = ("a", "b"), ("ann", "bob", "cat"), 3, 8
@@ -311,7 +311,7 @@ class Life:
         pipe.hgetall(self.books.key(sku, "buyers"))
         stock, ledger, buyers = pipe.execute()
         counters = Counters({name: int(stock[name]) for name in ("total", "free", "held", "sold")})
-        counters.ledger = ledger
+        counters.ledger = [(entry, named(fields)) for entry, fields in ledger]
         records = {}
         for user, text in buyers.items():
             for record in records_of(text) if user else ():
