@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from gauge import machine, table  # noqa: E402
 
-WHAT = ("purchase", "refuse", "latency", "idle", "scale", "limits", "relay", "sweep", "reload", "path")
+WHAT = ("purchase", "script", "refuse", "latency", "idle", "scale", "limits", "relay", "sweep", "reload", "path")
 FSYNC = ("off", "everysec", "always")
 
 

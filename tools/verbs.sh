@@ -13,7 +13,7 @@ TEXT
     if [[ -d bench ]]; then
         cat <<'TEXT'
   bench [WHAT ...]  what flashgate costs beside others, measured in turn (see ./dev bench --help):
-      purchase refuse latency idle scale limits relay sweep reload path; all of them if left out
+      purchase script refuse latency idle scale limits relay sweep reload path; all of them if left out
 TEXT
     fi
     if [[ -d tests/fuzz ]]; then
