@@ -51,30 +51,32 @@ local time = call('TIME')
 local now = time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
 if now >= deadline then return {now, -1, 'late', '', 0} end
 
--- Check the items; slot_of[k] is the number of the first item of the same user.
-local users, slot_of, first_of = {'HMGET', buyers_key, ''}, {}, {}
+-- Check the items; slots[k] is the first item of a user who has another before item k, nil where nobody comes
+-- twice. Comparing asks for strings and numbers: with anything else the script ends here with an error.
+local users, first_of, slots = {'HMGET', buyers_key, ''}, {}, nil
 local count = 0
 for i = 1, size, 3 do
     local user, digest, quantity = items[i], items[i + 1], items[i + 2]
-    if type(user) ~= 'string' or type(digest) ~= 'string' or type(quantity) ~= 'number' or user == ''
-        or #user > USER_BYTES_MAX or (digest ~= '' and (#digest ~= 16 or digest == NO_KEY)) then
+    if user <= '' or #user > USER_BYTES_MAX or (digest > '' and (#digest ~= 16 or digest == NO_KEY))
+        or quantity < -NUMBER_MAX then
         return redis.error_reply('BADBATCH bad item')
     end
     count = count + 1
     users[count + 3] = user
     local first = first_of[user]
-    if not first then
-        first = count
+    if first then
+        slots = slots or {}
+        slots[count] = first
+    else
         first_of[user] = count
     end
-    slot_of[count] = first
 end
 
 local carried = ARGV[5] and cmsgpack.unpack(ARGV[5])
 if carried then
     if type(carried) ~= 'table' then return redis.error_reply('BADBATCH bad carried texts') end
     for k, text in pairs(carried) do
-        if type(k) ~= 'number' or not slot_of[k] or type(text) ~= 'string' or text == ''
+        if type(k) ~= 'number' or k < 1 or k > count or k % 1 ~= 0 or type(text) ~= 'string' or text == ''
             or #text > CARRIED_BYTES_MAX then
             return redis.error_reply('BADBATCH bad carried text')
         end
@@ -211,8 +213,9 @@ local function list_orders(orders)
     return nil, as_it_is
 end
 
--- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order;
--- fresh: the items that buy, in order; later: answers that need an entry not written yet.
+-- Pass 1. known[slot]: the orders of a user who has some; single[slot]: the item that is a user's only, new order,
+-- kept where somebody comes twice; fresh: the items that buy, in order; later: answers that need an entry not
+-- written yet.
 local known, single, fresh, later = {}, {}, {}, {}
 local answers = {now, free, closed or 'open', '', hold > 0 and now + hold or 0}
 local unit_state = hold > 0 and 'h' or 'c'
@@ -221,14 +224,14 @@ local expires_said = hold > 0 and expires or '0'
 local free_now, made = free, 0
 
 for k = 1, count do
-    local slot, quantity = slot_of[k], items[k * 3]
+    local slot, quantity = slots and slots[k] or k, items[k * 3]
     local look_only = quantity < 0
     if look_only then quantity = -quantity end
 
     local answer, orders, order
     local place = 0 -- where the record to give up stands; nil: the limit is reached
-    if texts[slot + 1] or single[slot] then
-        local only = single[slot]
+    local only = slots and single[slot]
+    if texts[slot + 1] or only then
         orders = known[slot]
             or only and {new_order(only, items[only * 3 - 1], items[only * 3], unit_state, expires_said, now)}
             or parse(texts[slot + 1])
@@ -270,7 +273,7 @@ for k = 1, count do
             if orders then
                 if place > 0 then table.remove(orders, place) end
                 orders[#orders + 1] = new_order(k, items[k * 3 - 1], quantity, unit_state, expires_said, now)
-            else
+            elseif slots then
                 single[slot] = k
             end
         end
@@ -281,7 +284,8 @@ end
 -- Pass 2. Nothing below can fail: every argument was checked above.
 if made > 0 then
     local event, bought = hold > 0 and 'held' or 'confirmed', free - free_now
-    local heads, middles, padding = {}, {}, {} -- by quantity, by quantity, by the length of an entry
+    local heads, middles = {}, {} -- by quantity: what an entry begins with, what stands in a record's middle
+    local spaces, entry_length = '', ENTRY_BYTES -- what a record ends with, behind an entry of this length
     local tail = hold > 0 and ' ' .. expires or ' -'
     local write, at, id = {'HSET', buyers_key}, 1, nil
 
@@ -300,13 +304,12 @@ if made > 0 then
         else
             id = call('XADD', orders_key, 'NOMKSTREAM', '*', event, order)
         end
-        local spaces = padding[#id]
-        if not spaces then
-            spaces = string.rep(' ', ENTRY_BYTES - #id)
-            padding[#id] = spaces
+        if #id ~= entry_length then
+            entry_length = #id
+            spaces = string.rep(' ', ENTRY_BYTES - entry_length)
         end
         local record = digest .. middles[quantity] .. id .. spaces
-        local orders = known[slot_of[k]]
+        local orders = known[slots and slots[k] or k]
         if not orders then
             at = at + 2
             write[at], write[at + 1] = user, record

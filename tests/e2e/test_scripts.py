@@ -207,7 +207,7 @@ def test_what_an_order_carries_is_in_its_first_event(bucket, hold):
     assert len(bucket.redis.xrange(ORDERS)) == 4
 
 
-@pytest.mark.parametrize("carried", [{3: "x"}, {0: "x"}, {1: ""}, {1: "x" * 4097}, {1: 7}, {"1": "x"}, 7])
+@pytest.mark.parametrize("carried", [{3: "x"}, {0: "x"}, {1.5: "x"}, {-1: "x"}, {1: ""}, {1: "x" * 4097}, {1: 7}, {"1": "x"}, 7])
 def test_badly_carried_texts_write_nothing(bucket, carried):
     bucket.create()
     before = bucket.everything()
@@ -434,12 +434,17 @@ def test_records_that_cannot_be_read_close_the_bucket_to_their_user_only(bucket,
 
 @pytest.mark.parametrize("items", [
     [("", "", 1)], [("u" * 129, "", 1)], [("ann", "abc", 1)], [("ann", "0" * 16, 1)], [(1, "", 1)],
-    [("ann", 1, 1)], [("ann", "", "1")], [("ann", None, 1)], [("ann", "")], [("ann", "", 1)] * 129])
-def test_a_badly_packed_batch_writes_nothing(bucket, items):
+    [("ann", 1, 1)], [("ann", "", "1")], [("ann", None, 1)], [("ann", "")], [("ann", "", 1)] * 129,
+    [("ann", "", None)], [("ann", "", None), ("bob", "", 1)], [([], "", 1)], [(["ann"], "", 1)],
+    [("ann", [], 1)], [("ann", [key("k")], 1)], [("ann", "", [])], [("ann", "", [1])], [({"a": 1}, "", 1)],
+    [("ann", "", 1), (1, "", 1)], [("ann", "", 1), ("ann", "", "1")]])
+@pytest.mark.parametrize("seen", ["", "1700000000000-0"])  # the second: a ledger that lost an entry
+def test_a_badly_packed_batch_writes_nothing(bucket, items, seen):
     bucket.create(total=1000)
     before = bucket.everything()
+    packed = pack([part for item in [("zoe", key("k"), 1), *items] for part in item])
     with pytest.raises(redis.ResponseError):
-        bucket.batch(("zoe", key("k"), 1), *items)
+        bucket.run("purchase", [STOCK, BUYERS, ORDERS], EPOCH, FOREVER, packed, seen)
     assert bucket.everything() == before
 
 
