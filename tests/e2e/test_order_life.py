@@ -283,6 +283,25 @@ def test_a_hold_that_ran_out_is_swept_once(bucket):
     assert bucket.events() == ["opened", "held", "expired"]
 
 
+@pytest.mark.parametrize("fields", [
+    {"held": ""}, {"held": "1 ann -"}, {"held": "1 ann - -"}, {"held": "1 ann - 0"}, {"held": "1 ann - 1.79e12"},
+    {"held": "1  - 1700000000000"}, {"held": "1 ann  1700000000000"}, {"held": "1 ann - 1700000000000 "},
+    {"held": "0 ann - 1700000000000"}, {"held": "1 a\nn - 1700000000000"}, {"held": "1 ann -- 1700000000000"},
+    {"held": "1 ann 0123 1700000000000"}, {"confirmed": "1 ann - 1700000000000"}, {"Held": "1 ann - 1700000000000"},
+    {"event": "held", "user": "ann", "quantity": "1", "expires_at": "1700000000000"}])
+def test_what_is_not_exactly_a_purchase_made_no_order(bucket, fields):
+    bucket.create(hold=DUE_LATER)
+    bucket.order("bob")  # something is held, so the sweep goes over the ledger
+    bucket.is_checked = False
+    entry = bucket.redis.xadd(ORDERS, fields)
+    bucket.redis.hset(BUYERS, "ann", record("", entry, 1, 1_700_000_000_000, "h"))
+    bucket.redis.hset(STOCK, mapping={"held": 2, "free": 8})
+    assert bucket.on_bucket("order", entry) == []
+    assert bucket.settle(("confirm", entry, "", "")) == [("not_found", "")]
+    assert bucket.redis.hset(STOCK, "swept", bucket.redis.xrange(ORDERS)[1][0]) == 0
+    assert bucket.sweep() == (0, 1, 1, 0)
+
+
 def test_a_hold_that_did_not_run_out_says_when_it_will(bucket):
     bucket.create(hold=DUE_LATER)
     before = bucket.now()

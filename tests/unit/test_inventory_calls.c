@@ -607,6 +607,44 @@ static void reading_the_ledger_is_asked_for_and_told(void **state)
     assert_told(2, FG_CALL_END_GOOD, 1);
 }
 
+/* A page of two entries: who bought is remembered; a later event, too, is gone over. */
+#define PAGE(name, value)                                                                  \
+    "*2\r\n"                                                                               \
+    "*2\r\n$3\r\n1-0\r\n*4\r\n$5\r\nevent\r\n$7\r\nexpired\r\n$4\r\nuser\r\n$3\r\nbob\r\n" \
+    "*2\r\n$3\r\n2-0\r\n*2\r\n" name value
+
+static void users_of_a_page(const char *page, uint64_t users)
+{
+    connect_inventory(patient_ns);
+    press_buy_in(FG_SALE_ENDED, 0);
+    TURN_UNTIL(hears("XRANGE"));
+    say(SOLD_OUT_HEAD("6") FOUND_NONE);
+    await_answer(0, FG_ANSWER_ENDED);
+    say(page);
+    TURN_UNTIL(stage.told_count == 2);
+    assert_int_equal(fg_counter_read(&counts()->filter_users), users);
+}
+
+static void a_purchase_in_the_ledger_adds_its_user(void **state)
+{
+    (void)state;
+    users_of_a_page(PAGE("$9\r\nconfirmed\r\n", "$9\r\n1 ann - -\r\n"), 1);
+}
+
+static void what_is_no_purchase_adds_nobody(void **state)
+{
+    (void)state;
+    users_of_a_page(PAGE("$9\r\nconfirmed\r\n", "$9\r\n1 ann - 7\r\n"), 0);
+    forget_heard();
+    press_buy_in(FG_SALE_ENDED,
+                 1); /* the filter is given up: the script is asked, the ledger not any more */
+    TURN_UNTIL(hears("EVALSHA"));
+    say(SOLD_OUT_HEAD("6") FOUND_NONE);
+    await_answer(1, FG_ANSWER_ENDED);
+    turn();
+    assert_false(hears("XRANGE"));
+}
+
 static void a_ledger_that_does_not_come_is_told_once(void **state)
 {
     (void)state;
@@ -754,6 +792,8 @@ int main(void)
         ON_STAGE(what_a_lost_connection_takes_along_is_told),
         ON_STAGE(a_search_is_told_like_a_purchase),
         ON_STAGE(reading_the_ledger_is_asked_for_and_told),
+        ON_STAGE(a_purchase_in_the_ledger_adds_its_user),
+        ON_STAGE(what_is_no_purchase_adds_nobody),
         ON_STAGE(a_ledger_that_does_not_come_is_told_once),
         ON_STAGE(an_order_is_given_back_by_the_script),
         ON_STAGE(every_answer_to_a_settling_is_told_apart),
