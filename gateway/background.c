@@ -2,6 +2,7 @@
  * catalogue? the stock; then jobs, as they come. Whatever blocks, blocks here and nowhere else. */
 #include "background.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -47,14 +48,17 @@ struct background {
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
     uint64_t restart_ns, restart_pause_ns;
     uint32_t stock_at;           /* where the pass over the SKUs goes on */
+    bool pass_is_mixed;          /* the catalogue changed during it */
+    struct stock_row *pass;      /* what it has read, for as many SKUs as there are */
+    uint32_t pass_count, pass_capacity;
     struct fg_backlog *backlogs; /* by bucket, as last read */
     uint32_t backlog_capacity;
 
     pthread_mutex_t lock; /* of everything below */
     struct background_job *waiting, **waiting_last, *finished, **finished_last;
     unsigned job_count;
-    struct stock_row *rows;
-    uint32_t row_count;
+    struct stock_row *rows; /* of the last whole pass */
+    uint32_t row_count, row_capacity;
     char problem[FG_ERROR_TEXT_BYTES];
 };
 
@@ -158,6 +162,7 @@ static bool poll_catalogue(struct background *background, struct fg_error *error
         worker_publish(background->gateway->workers[i], newer);
     fg_catalogue_release(&background->catalogue);
     background->catalogue = newer;
+    background->pass_is_mixed = true;
     atomic_store(&background->gateway->sale_count, newer->sale_count);
     atomic_store(&background->gateway->generation, newer->generation);
     return true;
@@ -171,30 +176,47 @@ static uint32_t count_skus(const struct fg_catalogue *catalogue)
     return count;
 }
 
-static void keep_row(struct background *background, uint32_t at, const char *sale, const char *sku,
+static void keep_row(struct background *background, const char *sale, const char *sku,
                      const struct fg_stock_books *books)
 {
-    struct stock_row *row = &background->rows[at];
-    pthread_mutex_lock(&background->lock);
+    struct stock_row *row = &background->pass[background->pass_count++];
+    assert(background->pass_count <= background->pass_capacity);
     snprintf(row->sale, sizeof row->sale, "%s", sale);
     snprintf(row->sku, sizeof row->sku, "%s", sku);
     row->books = *books;
-    if (at >= background->row_count)
-        background->row_count = at + 1;
-    pthread_mutex_unlock(&background->lock);
 }
 
-static bool make_rows(struct background *background)
+static bool begin_pass(struct background *background)
 {
     uint32_t count = count_skus(background->catalogue);
+    if (count > background->pass_capacity) {
+        struct stock_row *rows = realloc(background->pass, count * sizeof *rows);
+        if (rows == NULL)
+            return false;
+        background->pass = rows;
+        background->pass_capacity = count;
+    }
+    background->stock_at = background->pass_count = 0;
+    background->pass_is_mixed = false;
+    background->next_stock_ns = fg_clock_steady_ns() + stock_interval_ns;
+    return true;
+}
+
+/* Of a pass during which the catalogue changed, a SKU may be missing or there twice: the rows before it stay. */
+static void end_pass(struct background *background)
+{
+    if (background->pass_is_mixed)
+        return;
     pthread_mutex_lock(&background->lock);
-    struct stock_row *rows = realloc(background->rows, (count + 1) * sizeof *rows);
-    if (rows != NULL)
-        background->rows = rows;
-    if (background->row_count > count)
-        background->row_count = count;
+    struct stock_row *before = background->rows;
+    uint32_t capacity = background->row_capacity;
+    background->rows = background->pass;
+    background->row_count = background->pass_count;
+    background->row_capacity = background->pass_capacity;
     pthread_mutex_unlock(&background->lock);
-    return rows != NULL;
+    background->pass = before;
+    background->pass_capacity = capacity;
+    background->pass_count = 0;
 }
 
 static bool make_backlogs(struct background *background)
@@ -212,7 +234,7 @@ static bool make_backlogs(struct background *background)
 }
 
 /* False when Redis does not answer: the others need not be tried. A closed bucket is told elsewhere. */
-static bool read_sku(struct background *background, uint32_t at, const char *sale,
+static bool read_sku(struct background *background, const char *sale,
                      const struct fg_catalogue_sku *sku)
 {
     struct fg_backlog *backlog = &background->backlogs[sku->terms.bucket];
@@ -221,7 +243,8 @@ static bool read_sku(struct background *background, uint32_t at, const char *sal
     enum fg_result result = fg_stock_read(background->redis, sku, &books, &error);
     if (result == FG_OK) {
         *backlog = books.backlog;
-        keep_row(background, at, sale, sku->sku, &books);
+        if (!background->pass_is_mixed)
+            keep_row(background, sale, sku->sku, &books);
         if (sku->terms.bucket < BOARD_BUCKETS)
             atomic_store_explicit(&background->gateway->board[sku->terms.bucket],
                                   (int64_t)books.free_units, memory_order_relaxed);
@@ -260,22 +283,25 @@ static void judge_backlog(struct background *background)
 static void read_stock(struct background *background)
 {
     const struct fg_catalogue *catalogue = background->catalogue;
-    uint32_t at = 0, end;
-    if (background->stock_at >= count_skus(catalogue)) {
-        if (fg_clock_steady_ns() < background->next_stock_ns)
+    uint32_t at = 0, end, count = count_skus(catalogue), kept;
+    if (background->stock_at >= count) {
+        if (fg_clock_steady_ns() < background->next_stock_ns || !begin_pass(background))
             return;
-        background->stock_at = 0;
-        background->next_stock_ns = fg_clock_steady_ns() + stock_interval_ns;
     }
-    if (!make_rows(background) || !make_backlogs(background))
+    if (!make_backlogs(background))
         return;
     end = background->stock_at + ROWS_A_TICK;
+    kept = background->pass_count;
     for (uint32_t i = 0; i < catalogue->sale_count; i++)
         for (uint32_t j = 0; j < catalogue->sales[i].sku_count; j++, at++)
             if (at >= background->stock_at && at < end &&
-                !read_sku(background, at, catalogue->sales[i].sale, &catalogue->sales[i].skus[j]))
+                !read_sku(background, catalogue->sales[i].sale, &catalogue->sales[i].skus[j])) {
+                background->pass_count = kept; /* they are read again */
                 return;
+            }
     background->stock_at = end;
+    if (end >= count)
+        end_pass(background);
     judge_backlog(background);
 }
 
@@ -537,6 +563,7 @@ void background_close(struct background **background_p)
     close(background->event_fd);
     pthread_mutex_destroy(&background->lock);
     free(background->rows);
+    free(background->pass);
     free(background->backlogs);
     free(background);
     *background_p = NULL;

@@ -269,6 +269,28 @@ def test_the_metrics_page_has_what_is_promised(stage, shopper):
           "the stock is read")
 
 
+def stock_rows(gateway):
+    """(sale, SKU, state) of each row, in the order of the page."""
+    page = gateway.asks_metrics("/metrics").body.decode()
+    return re.findall(r'^flashgate_stock_units\{sale="(.*?)",sku="(.*?)",state="(.*?)"\}', page, re.M)
+
+
+def test_only_stock_that_was_read_is_told(stage):
+    """A closed bucket has no row, and its place among the others holds nobody's memory."""
+    redis = stage.redis()
+    gateway = stage.gateway(redis)
+    stage.sale({"1": 5, "2": 5, "3": 5})
+    row = next(row for row in gateway.admin("GET", "/sales/demo").json["skus"] if row["sku"] == "1")
+    gateway.terminate()
+    redis.client().delete(f"fg:{{{row['bucket']}}}:stock")
+    gateway = stage.gateway(redis)
+    expected = [("demo", sku, state) for sku in "23" for state in ("free", "held", "sold")]
+    until(lambda: stock_rows(gateway) == expected, lambda: f"the stock is read: {stock_rows(gateway)}")
+    gateway.applies({"sale": "another", "skus": [{"sku": "9", "stock": 1, "per_user": 1}]})
+    expected = [("another", "9", state) for state in ("free", "held", "sold")] + expected
+    until(lambda: stock_rows(gateway) == expected, lambda: f"another sale's is, too: {stock_rows(gateway)}")
+
+
 # --- the rest -----------------------------------------------------------------------------------------------
 
 
