@@ -47,9 +47,9 @@ struct background {
     int event_fd;   /* readable: a job, or the stop */
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
     uint64_t restart_ns, restart_pause_ns;
-    uint32_t stock_at;           /* where the pass over the SKUs goes on */
-    bool pass_is_mixed;          /* the catalogue changed during it */
-    struct stock_row *pass;      /* what it has read, for as many SKUs as there are */
+    uint32_t stock_at;      /* where the pass over the SKUs goes on */
+    bool pass_is_mixed;     /* the catalogue changed during it */
+    struct stock_row *pass; /* what it has read, for as many SKUs as there are */
     uint32_t pass_count, pass_capacity;
     struct fg_backlog *backlogs; /* by bucket, as last read */
     uint32_t backlog_capacity;

@@ -229,6 +229,9 @@ static bool begin_flight(struct bucket *bucket)
     flight->probes = flight->resent = false;
     take_batch(bucket, flight);
     bucket->flights++;
+    flight->purchases = flight->batch.count;
+    inventory->calls_under_way++;
+    inventory->purchases_under_way += flight->purchases;
     fg_counter_add(&inventory->counts.in_flight, 1);
     bool is_sent = send_batch(flight, false);
     assert(is_sent);
@@ -242,6 +245,14 @@ static void answer_batch(struct flight *flight, enum fg_answer with, uint64_t re
     batch->count = 0;
     for (unsigned i = 0; i < count; i++)
         answer(batch->items[i], with, retry_after_ns);
+}
+
+/* It was replied to, or its time is up. */
+static void leave_the_way(const struct flight *flight)
+{
+    struct fg_inventory *inventory = flight->bucket->inventory;
+    inventory->calls_under_way--;
+    inventory->purchases_under_way -= flight->purchases;
 }
 
 static void end_flight(struct flight *flight)
@@ -269,9 +280,11 @@ static void on_timed_out(struct fg_link_call *call)
     struct bucket *bucket = flight->bucket;
     fg_counter_add(&bucket->inventory->counts.timeouts, 1);
     bucket->late_flights++;
+    leave_the_way(flight);
     inventory_tell_late(bucket->inventory, flight->batch.count, call->sent_ns);
     answer_batch(flight, FG_ANSWER_OUTCOME_UNKNOWN, past_the_deadline_ns(flight));
     bucket_refuse_waiting(bucket);
+    inventory_refuse_waiting(bucket->inventory); /* Redis stands still: nobody waits for it twice */
 }
 
 const char *const fg_redis_refusal_words[] = {
@@ -369,6 +382,7 @@ static void on_replied(struct fg_link_call *call, const struct fg_reply *reply)
         fg_counter_add(&inventory->counts.late_replies, 1);
         bucket->late_flights--;
     } else {
+        leave_the_way(flight);
         take_answers(flight, reply);
     }
     end_flight(flight);

@@ -7,7 +7,8 @@
  *                                  └─ busy ◄── blocked
  *
  * A lone purchase leaves at once, what comes while a call is in flight gathers. A second call leaves beside the
- * first only when it is full, so that under load Redis need not wait for the gateway between two calls.
+ * first only when it is full, so that under load Redis need not wait for the gateway between two calls. While a few
+ * calls of other buckets are in flight, it gathers as well: the inventory flushes bucket after bucket.
  *
  * Invariants: at most FLIGHTS_MAX calls are in flight; a purchase is in exactly one of: nobody's hands, `waiting`,
  * a flight. No refusal from memory rests on knowledge older than KNOWLEDGE_NS, nor is it given to a user
@@ -35,6 +36,7 @@ struct flight {
     struct bucket *bucket;
     struct fg_link_call call;
     struct batch batch; /* empty once it timed out: everybody was answered */
+    unsigned purchases; /* when it began */
     bool probes, resent;
 };
 

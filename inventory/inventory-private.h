@@ -18,6 +18,7 @@ struct fg_inventory {
     struct bucket **dirty; /* those with something to send */
     uint32_t dirty_count;
     struct fg_pool flights, searches, settlings;
+    uint32_t calls_under_way, purchases_under_way; /* in flight, and not timed out */
     bool is_full, is_unsafe;
 };
 
@@ -27,6 +28,8 @@ void inventory_tell_end(struct fg_inventory *inventory, enum fg_call_end end, ui
 /* …that their time is up. */
 void inventory_tell_late(struct fg_inventory *inventory, uint64_t calls, uint64_t sent_ns);
 void inventory_tell_not_sent(struct fg_inventory *inventory, uint64_t calls);
+/* Answers busy to all who wait for calls of others to end. */
+void inventory_refuse_waiting(struct fg_inventory *inventory);
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket);
 
 /* By an error reply's first word. */

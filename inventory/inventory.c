@@ -16,7 +16,9 @@
 enum {
     BUCKETS_MAX = 1 << 20,
     BUCKETS_LEAST = 64,
-    CALLS_MAX = 4096, /* in flight: of purchases, and of searches */
+    CALLS_MAX = 4096,  /* in flight: of purchases, and of searches */
+    CALLS_AT_ONCE = 4, /* under way, or else… */
+    PURCHASES_AT_ONCE = 16
 };
 
 void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
@@ -214,19 +216,34 @@ void fg_inventory_submit(struct fg_inventory *inventory, const struct fg_bucket_
     bucket_submit(find_bucket(inventory, terms->bucket), terms, purchase);
 }
 
+/* Redis works off one call after the other. Beyond a few, or for lone purchases some more, they wait better here, where
+ * they gather. What timed out does not count: Redis may never answer it. */
+static bool may_call(const struct fg_inventory *inventory)
+{
+    return inventory->calls_under_way < CALLS_AT_ONCE ||
+           inventory->purchases_under_way < PURCHASES_AT_ONCE;
+}
+
 void fg_inventory_flush(struct fg_inventory *inventory)
 {
-    uint32_t count = inventory->dirty_count;
-    for (uint32_t i = 0; i < count; i++) { /* may be marked anew meanwhile: for the next turn */
-        struct bucket *bucket = inventory->dirty[i];
+    uint32_t count = inventory->dirty_count, flushed = 0;
+    for (; flushed < count && may_call(inventory); flushed++) { /* some are marked anew meanwhile */
+        struct bucket *bucket = inventory->dirty[flushed];
         bucket->is_dirty = false;
         bucket_flush(bucket);
     }
-    inventory->dirty_count -= count;
-    if (inventory->dirty_count > 0)
-        memmove(inventory->dirty, inventory->dirty + count,
+    inventory->dirty_count -= flushed;
+    if (inventory->dirty_count > 0 && flushed > 0)
+        memmove(inventory->dirty, inventory->dirty + flushed,
                 inventory->dirty_count * sizeof(struct bucket *));
     fg_link_flush(inventory->link);
+}
+
+void inventory_refuse_waiting(struct fg_inventory *inventory)
+{
+    uint32_t count = inventory->dirty_count;
+    for (uint32_t i = 0; i < count; i++)
+        bucket_refuse_waiting(inventory->dirty[i]);
 }
 
 int64_t fg_inventory_free_units(const struct fg_inventory *inventory, uint32_t number)

@@ -19,7 +19,7 @@ enum {
     PATIENCE_S = 30,
     BUCKET = 7,
     HEARD_BYTES = 64 << 10,
-    ENDS_MAX = 16
+    ENDS_MAX = 64
 };
 
 /* What is not to time out does not, however loaded the machine is. */
@@ -518,6 +518,58 @@ static void two_late_calls_block_until_both_replies_came(void **state)
     await_answer(3, FG_ANSWER_SOLD_OUT);
 }
 
+/* A shopper each at twenty SKUs: sixteen calls of one leave, four wait. */
+static void crowd_twenty_buckets(uint64_t timeout_ns)
+{
+    connect_inventory(timeout_ns);
+    for (unsigned i = 0; i < 20; i++) {
+        struct fg_bucket_terms of = terms(FG_SALE_OPEN);
+        of.bucket = BUCKET + i;
+        assert_int_equal(fg_inventory_add_bucket(stage.inventory, of.bucket), FG_OK);
+        struct fg_purchase *purchase = enter(i);
+        assert_false(fg_inventory_decide(stage.inventory, &of, purchase));
+        fg_inventory_submit(stage.inventory, &of, purchase);
+    }
+    TURN_UNTIL(hears("EVALSHA"));
+    for (int i = 0; i < 3; i++)
+        turn();
+    assert_int_equal(fg_counter_read(&counts()->calls), 16);
+    assert_int_equal(fg_counter_read(&counts()->queued), 4);
+}
+
+static void many_buckets_take_turns(void **state)
+{
+    (void)state;
+    crowd_twenty_buckets(patient_ns);
+    press_buy(20); /* behind the first bucket's call */
+    say(SOLD_OUT_HEAD("6") SOLD_OUT);
+    await_answer(0, FG_ANSWER_SOLD_OUT);
+    TURN_UNTIL(fg_counter_read(&counts()->calls) == 17);
+    for (unsigned i = 1; i <= 20; i++) {
+        say(SOLD_OUT_HEAD("6") SOLD_OUT);
+        await_answer(i, FG_ANSWER_SOLD_OUT);
+    }
+    assert_int_equal(fg_counter_read(&counts()->calls), 21);
+    assert_int_equal(fg_counter_read(&counts()->in_flight), 0);
+    assert_int_equal(fg_counter_read(&counts()->queued), 0);
+}
+
+static void who_waits_for_calls_that_time_out_is_refused(void **state)
+{
+    (void)state;
+    crowd_twenty_buckets(impatient_ns);
+    await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
+    for (unsigned i = 16; i < 20; i++)
+        await_answer(i, FG_ANSWER_BUSY);
+    struct fg_bucket_terms of = terms(FG_SALE_OPEN);
+    of.bucket = BUCKET + 19;
+    struct fg_purchase *purchase = enter(20); /* it is not kept by those that are late */
+    assert_false(fg_inventory_decide(stage.inventory, &of, purchase));
+    fg_inventory_submit(stage.inventory, &of, purchase);
+    TURN_UNTIL(fg_counter_read(&counts()->calls) == 17);
+    await_answer(20, FG_ANSWER_OUTCOME_UNKNOWN);
+}
+
 static void two_calls_that_redis_lost_are_both_sent_again(void **state)
 {
     (void)state;
@@ -788,6 +840,8 @@ int main(void)
         ON_STAGE(a_late_reply_is_not_told_again),
         ON_STAGE(a_second_call_leaves_only_when_it_is_full),
         ON_STAGE(two_late_calls_block_until_both_replies_came),
+        ON_STAGE(many_buckets_take_turns),
+        ON_STAGE(who_waits_for_calls_that_time_out_is_refused),
         ON_STAGE(two_calls_that_redis_lost_are_both_sent_again),
         ON_STAGE(what_a_lost_connection_takes_along_is_told),
         ON_STAGE(a_search_is_told_like_a_purchase),
