@@ -158,6 +158,8 @@ void bucket_submit(struct bucket *bucket, const struct fg_bucket_terms *terms,
         claim_probe(bucket, purchase);
     if (purchase->refusal != FG_ANSWER_NONE)
         fg_counter_add(&inventory->counts.look_ups, 1);
+    if (bucket->waiting_count == 0)
+        bucket->waiting_since_ns = now_ns(bucket);
     purchase->next = NULL;
     *bucket->waiting_last = purchase;
     bucket->waiting_last = &purchase->next;
@@ -193,6 +195,7 @@ static void take_batch(struct bucket *bucket, struct flight *flight)
     if (bucket->waiting == NULL)
         bucket->waiting_last = &bucket->waiting;
     bucket->waiting_count -= batch->count;
+    bucket->waiting_since_ns = now_ns(bucket);
     fg_counter_add(&bucket->inventory->counts.queued, (uint64_t)0 - batch->count);
 }
 
@@ -513,7 +516,10 @@ void bucket_flush(struct bucket *bucket)
     while (may_leave(bucket)) {
         if (begin_flight(bucket))
             continue;
-        inventory_mark_dirty(bucket->inventory, bucket); /* full: in the next turn */
+        if (bucket->inventory->calls_under_way == 0) /* nothing whose end would make room */
+            bucket_refuse_waiting(bucket);
+        else
+            inventory_mark_dirty(bucket->inventory, bucket); /* in the next turn */
         return;
     }
     if (bucket->wants_filter && !bucket->filter_in_flight && !bucket->filter_failed &&

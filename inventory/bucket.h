@@ -49,6 +49,7 @@ struct bucket {
 
     struct fg_purchase *waiting, **waiting_last;
     uint32_t waiting_count;
+    uint64_t waiting_since_ns; /* the first of them, or the call before it */
 
     struct latch latch;
     const struct fg_purchase *probe; /* while it waits; then its flight knows */

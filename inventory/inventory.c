@@ -224,6 +224,21 @@ static bool may_call(const struct fg_inventory *inventory)
            inventory->purchases_under_way < PURCHASES_AT_ONCE;
 }
 
+/* Redis answers, but slowly: who has waited as long as a call may take is sent away. The first have waited longest. */
+static void refuse_the_late(struct fg_inventory *inventory)
+{
+    uint64_t now_ns = fg_ring_now_ns(inventory->ring);
+    uint32_t count = inventory->dirty_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct bucket *bucket = inventory->dirty[i];
+        if (bucket->waiting_count == 0)
+            continue;
+        if (now_ns - bucket->waiting_since_ns < inventory->settings.timeout_ns)
+            break;
+        bucket_refuse_waiting(bucket);
+    }
+}
+
 void fg_inventory_flush(struct fg_inventory *inventory)
 {
     uint32_t count = inventory->dirty_count, flushed = 0;
@@ -236,6 +251,7 @@ void fg_inventory_flush(struct fg_inventory *inventory)
     if (inventory->dirty_count > 0 && flushed > 0)
         memmove(inventory->dirty, inventory->dirty + flushed,
                 inventory->dirty_count * sizeof(struct bucket *));
+    refuse_the_late(inventory);
     fg_link_flush(inventory->link);
 }
 

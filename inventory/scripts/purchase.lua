@@ -4,6 +4,7 @@
 -- ARGV  epoch expected, deadline (ms of Redis's clock), one cmsgpack array {user, digest, quantity, ...},
 --       the newest ledger entry the caller knows of, or '' (a ledger without it has lost orders),
 --       left out if no item has any: one cmsgpack map {number of the item, what its order carries}
+--       user: visible ASCII without spaces, for which the caller answers
 --       digest: 16 hex digits of the Idempotency-Key, or '' without one
 --       quantity: to buy; negative: only look whether an order of that many is there, never buy
 -- Reply [now ms, free, state, last ledger id, expires, answer, answer, ...]; free is -1 where it is not known

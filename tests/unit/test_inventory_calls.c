@@ -19,7 +19,7 @@ enum {
     PATIENCE_S = 30,
     BUCKET = 7,
     HEARD_BYTES = 64 << 10,
-    ENDS_MAX = 64
+    ENDS_MAX = 128
 };
 
 /* What is not to time out does not, however loaded the machine is. */
@@ -518,11 +518,11 @@ static void two_late_calls_block_until_both_replies_came(void **state)
     await_answer(3, FG_ANSWER_SOLD_OUT);
 }
 
-/* A shopper each at twenty SKUs: sixteen calls of one leave, four wait. */
-static void crowd_twenty_buckets(uint64_t timeout_ns)
+/* A shopper each at so many SKUs: sixteen calls of one leave, the rest waits. */
+static void crowd_buckets(unsigned count, uint64_t timeout_ns)
 {
     connect_inventory(timeout_ns);
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct fg_bucket_terms of = terms(FG_SALE_OPEN);
         of.bucket = BUCKET + i;
         assert_int_equal(fg_inventory_add_bucket(stage.inventory, of.bucket), FG_OK);
@@ -534,13 +534,13 @@ static void crowd_twenty_buckets(uint64_t timeout_ns)
     for (int i = 0; i < 3; i++)
         turn();
     assert_int_equal(fg_counter_read(&counts()->calls), 16);
-    assert_int_equal(fg_counter_read(&counts()->queued), 4);
+    assert_int_equal(fg_counter_read(&counts()->queued), count - 16);
 }
 
 static void many_buckets_take_turns(void **state)
 {
     (void)state;
-    crowd_twenty_buckets(patient_ns);
+    crowd_buckets(20, patient_ns);
     press_buy(20); /* behind the first bucket's call */
     say(SOLD_OUT_HEAD("6") SOLD_OUT);
     await_answer(0, FG_ANSWER_SOLD_OUT);
@@ -557,7 +557,7 @@ static void many_buckets_take_turns(void **state)
 static void who_waits_for_calls_that_time_out_is_refused(void **state)
 {
     (void)state;
-    crowd_twenty_buckets(impatient_ns);
+    crowd_buckets(20, impatient_ns);
     await_answer(0, FG_ANSWER_OUTCOME_UNKNOWN);
     for (unsigned i = 16; i < 20; i++)
         await_answer(i, FG_ANSWER_BUSY);
@@ -568,6 +568,25 @@ static void who_waits_for_calls_that_time_out_is_refused(void **state)
     fg_inventory_submit(stage.inventory, &of, purchase);
     TURN_UNTIL(fg_counter_read(&counts()->calls) == 17);
     await_answer(20, FG_ANSWER_OUTCOME_UNKNOWN);
+}
+
+/* Redis answers each call in time, but there are five rounds of them. */
+static void who_waits_longer_than_a_call_may_take_is_refused(void **state)
+{
+    (void)state;
+    crowd_buckets(SHOPPERS, FG_SECOND_IN_NS);
+    uint64_t second_round_ns = fg_clock_steady_ns() + 700 * FG_MS_IN_NS;
+    TURN_UNTIL(fg_clock_steady_ns() > second_round_ns);
+    for (unsigned i = 0; i < 16; i++)
+        say(SOLD_OUT_HEAD("6") SOLD_OUT);
+    TURN_UNTIL(fg_counter_read(&counts()->calls) == 32);
+    await_answer(32, FG_ANSWER_BUSY);
+    await_answer(SHOPPERS - 1, FG_ANSWER_BUSY);
+    assert_int_equal(fg_counter_read(&counts()->timeouts), 0);
+    for (unsigned i = 16; i < 32; i++)
+        say(SOLD_OUT_HEAD("6") SOLD_OUT);
+    await_answer(31, FG_ANSWER_SOLD_OUT);
+    assert_int_equal(fg_counter_read(&counts()->queued), 0);
 }
 
 static void two_calls_that_redis_lost_are_both_sent_again(void **state)
@@ -842,6 +861,7 @@ int main(void)
         ON_STAGE(two_late_calls_block_until_both_replies_came),
         ON_STAGE(many_buckets_take_turns),
         ON_STAGE(who_waits_for_calls_that_time_out_is_refused),
+        ON_STAGE(who_waits_longer_than_a_call_may_take_is_refused),
         ON_STAGE(two_calls_that_redis_lost_are_both_sent_again),
         ON_STAGE(what_a_lost_connection_takes_along_is_told),
         ON_STAGE(a_search_is_told_like_a_purchase),
