@@ -260,6 +260,11 @@ class Relay:
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.answer("/metrics")[1], re.M)
         return float(found[1]) if found else None
 
+    def takes_admin_connections(self):
+        """The file is there a moment before somebody listens."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self.state / "relay.sock")) == 0
+
     def status(self):
         return json.loads(get(self.state / "relay.sock", "/admin/v1/status")[1])
 
@@ -541,7 +546,7 @@ def test_a_second_relay_on_the_folder_stands_by(shop, new_relay):
     shop.buy(1, "bob")
     assert_every_order_exactly_once(shop, second)
     assert shop.lease(1)["owner"].split(":")[1] == str(second.process.pid)
-    wait_until("the second has the admin socket", lambda: (second.state / "relay.sock").exists())
+    wait_until("the second has the admin socket", second.takes_admin_connections)
     assert second.status()["pid"] == second.process.pid
 
 
