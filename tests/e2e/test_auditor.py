@@ -2,6 +2,7 @@
 says so; and nothing is named while a clean sale is on."""
 import contextlib
 import json
+import re
 import socket
 import sqlite3
 import threading
@@ -156,10 +157,10 @@ def test_a_ledger_entry_that_somebody_deleted(stage):
     paused, = [entry for entry, fields in entries_of(scene.redis, scene.ledger) if fields["event"] == "paused"]
     scene.redis.xdel(scene.ledger, paused)
     scene.has_named("ledger_gap")
-    entries = scene.redis.xlen(scene.ledger)
     told = run("flashgatectl", "--admin", f"unix:{scene.gateway.admin_at}", "audit", "demo")
     assert told.returncode == 1, told
-    assert f"the ledger has {entries} entries, {entries + 1} were read: some were deleted" in told.stdout, told
+    counts = re.search(r"the ledger has (\d+) entries, (\d+) were read: some were deleted", told.stdout)
+    assert counts and int(counts[2]) == int(counts[1]) + 1, told  # the frozen entry may be among them already, or not
     scene.has_frozen()
     scene.sells_again()
     scene.relay.terminate()

@@ -24,7 +24,7 @@ class Crash:
 
     @property
     def place(self):
-        return self.told.read_text().split(" ", 1)[1].strip() if self.told.exists() else ""
+        return self.told.read_text().partition(" ")[2].strip() if self.told.exists() else ""
 
     def has_stopped(self, program):
         """Waits until it stands still at its point."""
