@@ -20,22 +20,22 @@ def connect(port):
     return line
 
 
+def resident_with_all(who):
+    """Bytes while all connections wait; then they are closed."""
+    held = [connect(who.port) for _ in range(CONNECTIONS)]
+    time.sleep(1)
+    resident = cpu.resident_bytes(who.gateway_pids[0])
+    for line in held:
+        line.close()
+    time.sleep(1)
+    return resident
+
+
 def measured(who):
-    pid = who.gateway_pids[0]
-    cold = cpu.resident_bytes(pid)
-    held = [connect(who.port) for _ in range(CONNECTIONS)]
-    time.sleep(1)
-    first = cpu.resident_bytes(pid)
-    for line in held:
-        line.close()
-    time.sleep(1)
-    between = cpu.resident_bytes(pid)
-    held = [connect(who.port) for _ in range(CONNECTIONS)]
-    time.sleep(1)
-    again = cpu.resident_bytes(pid)
-    for line in held:
-        line.close()
-    time.sleep(0.5)
+    cold = cpu.resident_bytes(who.gateway_pids[0])
+    first = resident_with_all(who)
+    between = cpu.resident_bytes(who.gateway_pids[0])
+    again = resident_with_all(who)
     return {"first": (first - cold) / CONNECTIONS, "warm": (again - between) / CONNECTIONS, "whole": again / CONNECTIONS}
 
 

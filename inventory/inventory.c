@@ -16,8 +16,9 @@
 enum {
     BUCKETS_MAX = 1 << 20,
     BUCKETS_LEAST = 64,
-    CALLS_MAX = 4096,  /* in flight: of purchases, and of searches */
-    CALLS_AT_ONCE = 4, /* under way, or else… */
+    CALLS_MAX = 4096, /* in flight: of purchases, and of searches */
+    /* A further call leaves while fewer than so many are under way, in calls or in purchases: see may_call. */
+    CALLS_AT_ONCE = 4,
     PURCHASES_AT_ONCE = 16
 };
 

@@ -42,11 +42,10 @@ struct ring_slots { /* a bounded list of slots, each at most once on it */
     uint32_t count;
 };
 
-/* A group of receive buffers, which the kernel takes from as bytes come. */
-/* A group of receive buffers. The kernel takes them in the order in which they were given, so all that it was given
- * are written to in turn, however few are needed at a time: memory that is touched for nothing, and cold when it is. Hence it
- * is given only `wanted` of them; the rest are a stack, the last one given back on top. It is given twice as many when
- * it ran short.   count = in_use + spare_count + those with the kernel */
+/* A group of receive buffers. The kernel takes them in the order in which they were given, so all that it was
+ * given are written to in turn, however few are needed at a time: memory touched for nothing, and cold when it is.
+ * Hence it is given only `wanted` of them; the rest are a stack, the last one given back on top. It is given twice
+ * as many when it ran short.   count = in_use + spare_count + those with the kernel */
 struct ring_buffers {
     struct io_uring_buf_ring *ring;
     char *memory;

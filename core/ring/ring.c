@@ -370,8 +370,8 @@ static void drain_completions(struct fg_ring *ring)
 {
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0, most = ring->settings.entries * COMPLETIONS_PER_ENTRY;
-    if (io_uring_cq_has_overflow(
-            &ring->uring)) /* the kernel keeps the rest and hands it over later */
+    /* What the queue had no room for the kernel keeps, and hands it over later. */
+    if (io_uring_cq_has_overflow(&ring->uring))
         fg_counter_add(&ring->counts.cq_overflows, 1);
     io_uring_for_each_cqe(&ring->uring, head, cqe)
     {

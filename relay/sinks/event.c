@@ -1,8 +1,8 @@
 /* event.c - see event.h.
  *
- * A purchase has a form of its own (names.h). The fields of any other entry are put into places by name, each at most once; then one check a kind of event
- * says which of them must be there. A field of an unknown name is refused too: a newer gateway that adds
- * one expects it to arrive. */
+ * A purchase has a form of its own (names.h). The fields of any other entry are put into places by name, each at
+ * most once; then one check a kind of event says which of them must be there. A field of an unknown name is refused
+ * too: a newer gateway that adds one expects it to arrive. */
 #include "flashgate/relay/event.h"
 
 #include <assert.h>

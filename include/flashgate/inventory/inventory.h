@@ -4,7 +4,8 @@
  * A purchase comes in two steps, so that the caller's own refusals (breaker, limits) are asked only for those
  * that would reach Redis: fg_inventory_decide answers from memory what memory can answer for certain,
  * fg_inventory_submit queues the rest; once a turn fg_inventory_flush makes of each bucket's queue one script
- * call, bucket after bucket, while few calls are in flight. Thread: the ring's, for all. Nothing on this path allocates or locks; buckets are allocated when the
+ * call, bucket after bucket, while few calls are in flight. Who waited as long as a call may take is answered
+ * busy. Thread: the ring's, for all. Nothing on this path allocates or locks; buckets are allocated when the
  * catalogue brings them. */
 #ifndef FLASHGATE_INVENTORY_INVENTORY_H
 #define FLASHGATE_INVENTORY_INVENTORY_H
