@@ -44,7 +44,8 @@ struct bucket {
     struct fg_inventory *inventory;
     uint32_t number;
     char epoch[FG_EPOCH_BYTES + 1]; /* as the catalogue last said */
-    bool is_dirty;                  /* on the inventory's list for the next flush */
+    bool is_dirty;                  /* on the inventory's list for the next flush, … */
+    struct bucket *dirty_next;      /* …before this one */
     uint8_t flights, late_flights;  /* calls in flight, and those of them that timed out */
 
     struct fg_purchase *waiting, **waiting_last;

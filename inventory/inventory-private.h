@@ -15,7 +15,7 @@ struct fg_inventory {
     struct fg_inventory_counts counts;
     struct bucket **buckets; /* by number; NULL where none */
     uint32_t bucket_capacity;
-    struct bucket **dirty; /* those with something to send */
+    struct bucket *dirty, **dirty_last; /* those with something to send, by dirty_next */
     uint32_t dirty_count;
     struct fg_pool flights, searches, settlings;
     uint32_t calls_under_way, purchases_under_way; /* in flight, and not timed out */

@@ -27,7 +27,21 @@ void inventory_mark_dirty(struct fg_inventory *inventory, struct bucket *bucket)
     if (bucket->is_dirty)
         return;
     bucket->is_dirty = true;
-    inventory->dirty[inventory->dirty_count++] = bucket;
+    bucket->dirty_next = NULL;
+    *inventory->dirty_last = bucket;
+    inventory->dirty_last = &bucket->dirty_next;
+    inventory->dirty_count++;
+}
+
+static struct bucket *take_dirty(struct fg_inventory *inventory)
+{
+    struct bucket *bucket = inventory->dirty;
+    inventory->dirty = bucket->dirty_next;
+    if (inventory->dirty == NULL)
+        inventory->dirty_last = &inventory->dirty;
+    inventory->dirty_count--;
+    bucket->is_dirty = false;
+    return bucket;
 }
 
 /* --- telling the owner how calls end ---------------------------------------------------------------- */
@@ -93,6 +107,7 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
         return fg_error_set(error, FG_UNREACHABLE, "out of memory");
     inventory->ring = ring;
     inventory->settings = *settings;
+    inventory->dirty_last = &inventory->dirty;
     inventory->counts.call_seconds = calloc(1, sizeof *inventory->counts.call_seconds);
     struct fg_link_settings link = { .address = settings->address,
                                      .user = settings->user,
@@ -104,13 +119,16 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
                                      .became_ready = on_link_ready,
                                      .lost = on_link_lost,
                                      .owner = inventory };
+    enum fg_result result = FG_UNREACHABLE;
     if (inventory->counts.call_seconds == NULL ||
         !fg_pool_init(&inventory->flights, sizeof(struct flight), CALLS_MAX) ||
-        !open_searches(inventory) || !settling_open(inventory) ||
-        fg_link_open(ring, &link, &inventory->link, error) != FG_OK) {
-        free(inventory->counts.call_seconds);
-        free(inventory);
-        return fg_error_set(error, FG_UNREACHABLE, "out of memory for a link to Redis");
+        !open_searches(inventory) || !settling_open(inventory))
+        result = fg_error_set(error, FG_UNREACHABLE, "out of memory for calls to Redis");
+    else
+        result = fg_link_open(ring, &link, &inventory->link, error);
+    if (result != FG_OK) {
+        fg_inventory_free(&inventory);
+        return result;
     }
     *inventory_r = inventory;
     return FG_OK;
@@ -138,13 +156,11 @@ void fg_inventory_free(struct fg_inventory **inventory_p)
     fg_pool_close(&inventory->searches);
     fg_pool_close(&inventory->settlings);
     free(inventory->buckets);
-    free(inventory->dirty);
     free(inventory->counts.call_seconds);
     free(inventory);
     *inventory_p = NULL;
 }
 
-/* Both tables at once: every bucket may be dirty, and while they are flushed be marked for the next turn too. */
 static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
 {
     uint32_t capacity =
@@ -154,20 +170,12 @@ static bool make_room(struct fg_inventory *inventory, uint32_t bucket)
     if (capacity == inventory->bucket_capacity)
         return true;
     struct bucket **buckets = calloc(capacity, sizeof(struct bucket *));
-    struct bucket **dirty = calloc(2 * (size_t)capacity, sizeof(struct bucket *));
-    if (buckets == NULL || dirty == NULL) {
-        free(buckets);
-        free(dirty);
+    if (buckets == NULL)
         return false;
-    }
     for (uint32_t i = 0; i < inventory->bucket_capacity; i++)
         buckets[i] = inventory->buckets[i];
-    for (uint32_t i = 0; i < inventory->dirty_count; i++)
-        dirty[i] = inventory->dirty[i];
     free(inventory->buckets);
-    free(inventory->dirty);
     inventory->buckets = buckets;
-    inventory->dirty = dirty;
     inventory->bucket_capacity = capacity;
     return true;
 }
@@ -229,9 +237,8 @@ static bool may_call(const struct fg_inventory *inventory)
 static void refuse_the_late(struct fg_inventory *inventory)
 {
     uint64_t now_ns = fg_ring_now_ns(inventory->ring);
-    uint32_t count = inventory->dirty_count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct bucket *bucket = inventory->dirty[i];
+    struct bucket *bucket = inventory->dirty;
+    for (uint32_t left = inventory->dirty_count; left > 0; left--, bucket = bucket->dirty_next) {
         if (bucket->waiting_count == 0)
             continue;
         if (now_ns - bucket->waiting_since_ns < inventory->settings.timeout_ns)
@@ -242,25 +249,18 @@ static void refuse_the_late(struct fg_inventory *inventory)
 
 void fg_inventory_flush(struct fg_inventory *inventory)
 {
-    uint32_t count = inventory->dirty_count, flushed = 0;
-    for (; flushed < count && may_call(inventory); flushed++) { /* some are marked anew meanwhile */
-        struct bucket *bucket = inventory->dirty[flushed];
-        bucket->is_dirty = false;
-        bucket_flush(bucket);
-    }
-    inventory->dirty_count -= flushed;
-    if (inventory->dirty_count > 0 && flushed > 0)
-        memmove(inventory->dirty, inventory->dirty + flushed,
-                inventory->dirty_count * sizeof(struct bucket *));
+    /* Some are marked anew meanwhile: their turn is the next one. */
+    for (uint32_t left = inventory->dirty_count; left > 0 && may_call(inventory); left--)
+        bucket_flush(take_dirty(inventory));
     refuse_the_late(inventory);
     fg_link_flush(inventory->link);
 }
 
 void inventory_refuse_waiting(struct fg_inventory *inventory)
 {
-    uint32_t count = inventory->dirty_count;
-    for (uint32_t i = 0; i < count; i++)
-        bucket_refuse_waiting(inventory->dirty[i]);
+    struct bucket *bucket = inventory->dirty;
+    for (uint32_t left = inventory->dirty_count; left > 0; left--, bucket = bucket->dirty_next)
+        bucket_refuse_waiting(bucket);
 }
 
 int64_t fg_inventory_free_units(const struct fg_inventory *inventory, uint32_t number)
