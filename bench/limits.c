@@ -15,16 +15,16 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "bench/four_limits.h"
 #include "flashgate/base/attributes.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/hash.h"
-#include "flashgate/ratelimit/limits.h"
 #include "flashgate/ratelimit/table.h"
 
 __extension__ typedef unsigned __int128 wide;
 
 enum {
-    RULES = 4,
+    RULES = FOUR_LIMITS,
     KEYS = 10000000,
     REQUESTS = 1000000,
     ROUNDS = 7,
@@ -135,26 +135,6 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
 
 /* --- the whole way ---------------------------------------------------------------------------------- */
 
-static const char definitions[] =
-    "limits:\n"
-    "- { id: user-sku, key: [user, sku], rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
-    "- { id: address, key: client_ip, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
-    "- { id: app, key: header:X-App-Token, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n"
-    "- { id: sku, key: sku, rate: 10/s, burst: 1000, max_keys: 10_000_000 }\n";
-static const struct fg_option options[] = {
-    { .name = "limits",
-      .type = FG_OPTION_MAP_LIST,
-      .maximum = RULES,
-      .fields = fg_limit_option_fields,
-      .element_bytes = sizeof(struct fg_limit_definition) },
-    { .name = NULL },
-};
-static struct fg_config_list definition_list;
-static const struct fg_limit_route routes[] = {
-    { "buy", FG_FACT_USER | FG_FACT_SKU | FG_FACT_SALE | FG_FACT_ADDRESS | FG_FACT_HEADER }, { 0 }
-};
-static struct fg_hash_key hash_key;
-
 struct texts {
     char user[16], token[32], sku[16];
 };
@@ -202,18 +182,9 @@ static bool admit_drawn(struct runner *runner, uint64_t now_ns)
 
 static bool make_limits(void)
 {
-    const struct fg_limits_settings settings = { .definitions = &definition_list,
-                                                 .routes = routes,
-                                                 .hash_key = &hash_key,
-                                                 .threads = THREADS_MAX,
-                                                 .share = 1 };
-    struct fg_error error;
-    fg_hash_key_make(&hash_key);
-    if (fg_config_parse(fg_text_of(definitions), "limits", "/", options, &definition_list,
-                        sizeof definition_list, NULL, &error) != FG_OK ||
-        fg_limits_new(&settings, NULL, &limits, &error) != FG_OK)
+    limits = four_limits_new("rate: 10/s, burst: 1000, max_keys: 10_000_000", THREADS_MAX);
+    if (limits == NULL)
         return false;
-    fg_limits_start(limits, 0);
     bool is_filled = true;
     for (uint64_t number = 0; number < KEYS; number++)
         is_filled &= admit((const uint64_t[RULES]){ number, number, number, number }, 0, 0);

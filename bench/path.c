@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/four_limits.h"
 #include "core/http/server-private.h"
 #include "flashgate/http/router.h"
-#include "flashgate/ratelimit/limits.h"
 #include "gateway/json_memory.h"
 #include "gateway/order_json.h"
 #include "gateway/order_request.h"
@@ -20,7 +20,6 @@
 #include "inventory/reply.h"
 
 enum {
-    RULES = 4,
     ITEMS = 32,
     BATCHES = 50,
     WARM_UPS = 5,
@@ -47,26 +46,6 @@ static const char recorded[] = "POST /v1/sales/autumn/orders HTTP/1.1\r\n"
                                "\r\n"
                                "{\"sku\":\"8801\",\"quantity\":1}";
 
-static const char definitions[] =
-    "limits:\n"
-    "- { id: user-sku, key: [user, sku], rate: 1000/s, burst: 100000, max_keys: 10_000 }\n"
-    "- { id: address, key: client_ip, rate: 1000/s, burst: 100000, max_keys: 10_000 }\n"
-    "- { id: app, key: header:X-App-Token, rate: 1000/s, burst: 100000, max_keys: 10_000 }\n"
-    "- { id: sku, key: sku, rate: 1000/s, burst: 100000, max_keys: 10_000 }\n";
-static const struct fg_option options[] = {
-    { .name = "limits",
-      .type = FG_OPTION_MAP_LIST,
-      .maximum = RULES,
-      .fields = fg_limit_option_fields,
-      .element_bytes = sizeof(struct fg_limit_definition) },
-    { .name = NULL },
-};
-static const struct fg_limit_route limit_routes[] = {
-    { "buy", FG_FACT_USER | FG_FACT_SKU | FG_FACT_SALE | FG_FACT_ADDRESS | FG_FACT_HEADER }, { 0 }
-};
-
-static struct fg_config_list definition_list;
-static struct fg_hash_key hash_key;
 static struct fg_limits *limits;
 static struct fg_http_request *request;
 static char *arena;
@@ -251,22 +230,12 @@ static void record_reply(void)
 static void set_up(void)
 {
     static char names[ITEMS][16];
-    const struct fg_limits_settings settings = { .definitions = &definition_list,
-                                                 .routes = limit_routes,
-                                                 .hash_key = &hash_key,
-                                                 .threads = 1,
-                                                 .share = 1 };
-    struct fg_error error;
     json_memory_install();
-    fg_hash_key_make(&hash_key);
     request = calloc(1, sizeof *request);
     arena = malloc(ARENA_BYTES);
     must(request != NULL && arena != NULL && reply_reader_open(&reader), "memory");
-    must(fg_config_parse(fg_text_of(definitions), "limits", "/", options, &definition_list,
-                         sizeof definition_list, NULL, &error) == FG_OK &&
-             fg_limits_new(&settings, NULL, &limits, &error) == FG_OK,
-         "limits");
-    fg_limits_start(limits, 0);
+    limits = four_limits_new("rate: 1000/s, burst: 100000, max_keys: 10_000", 1);
+    must(limits != NULL, "limits");
     batch.bucket = 17;
     memcpy(batch.epoch, "0badcafe", sizeof batch.epoch);
     batch.deadline_ms = INT64_C(1795238562267);

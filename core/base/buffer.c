@@ -16,39 +16,6 @@ enum {
     MS_IN_DAY = 86400000
 };
 
-struct fg_buffer fg_buffer_over(void *memory, size_t capacity)
-{
-    return (struct fg_buffer){ .at = memory, .capacity = capacity };
-}
-
-void fg_buffer_clear(struct fg_buffer *buffer)
-{
-    buffer->length = 0;
-    buffer->overflowed = false;
-}
-
-void fg_buffer_add(struct fg_buffer *buffer, const void *bytes, size_t length)
-{
-    if (buffer->overflowed || length > buffer->capacity - buffer->length) {
-        buffer->overflowed = true;
-        return;
-    }
-    if (length > 0) { /* memcpy refuses NULL even for nothing */
-        memcpy(buffer->at + buffer->length, bytes, length);
-        buffer->length += length;
-    }
-}
-
-void fg_buffer_add_text(struct fg_buffer *buffer, struct fg_text text)
-{
-    fg_buffer_add(buffer, text.at, text.length);
-}
-
-void fg_buffer_add_byte(struct fg_buffer *buffer, char byte)
-{
-    fg_buffer_add(buffer, &byte, 1);
-}
-
 /* Two at a time halve the divisions, and with them what an order's id costs to print. */
 static void put_two_digits(char *at, unsigned value)
 {
@@ -170,9 +137,4 @@ void fg_buffer_add_json_string(struct fg_buffer *buffer, struct fg_text text)
         }
     }
     fg_buffer_add_byte(buffer, '"');
-}
-
-struct fg_text fg_buffer_text(const struct fg_buffer *buffer)
-{
-    return (struct fg_text){ buffer->at, buffer->length };
 }

@@ -8,6 +8,10 @@
 #define FG_CACHE_LINE_BYTES            64
 #define FG_CACHE_ALIGNED               __attribute__((aligned(FG_CACHE_LINE_BYTES)))
 
+/* For what a purchase does often and in few instructions: else it depends on what else is linked into a program
+ * whether the linker puts it in place or calls it. */
+#define FG_ALWAYS_INLINE static inline __attribute__((always_inline))
+
 #define FG_COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 /* The object that holds `member`. */

@@ -20,7 +20,7 @@ struct fg_text {
 #define FG_TEXT(literal) ((struct fg_text){ (literal), sizeof(literal) - 1 })
 
 /* NULL gives the empty text. */
-static inline struct fg_text fg_text_of(const char *terminated)
+FG_ALWAYS_INLINE struct fg_text fg_text_of(const char *terminated)
 {
     return (struct fg_text){ terminated, terminated == NULL ? 0 : strlen(terminated) };
 }
