@@ -114,6 +114,7 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
 {
     uint64_t hashes[RULES], units[RULES], read = 0;
     struct fg_table_receipt receipts[RULES];
+    struct fg_table_seen seen[RULES];
     const uint64_t dice = runner->seed = mix(runner->seed);
     for (unsigned i = 0; i < RULES; i++)
         hashes[i] = hash_of(&rules[i], place(dice, i, KEYS));
@@ -122,13 +123,13 @@ static uint64_t request(struct runner *runner, uint64_t now_ns)
     bool admitted = true;
     for (unsigned i = 0; i < RULES; i++) {
         units[i] = fg_token_units(&rules[i].clock, now_ns);
-        const uint64_t word = fg_table_look(rules[i].table, hashes[i]);
-        admitted &= fg_token_admits(&rules[i].clock, word, units[i]);
-        read += word;
+        seen[i] = fg_table_see(rules[i].table, hashes[i]);
+        admitted &= fg_token_admits(&rules[i].clock, seen[i].word, units[i]);
+        read += seen[i].word;
     }
     for (unsigned i = 0; i < RULES && admitted; i++)
-        admitted &= fg_table_charge(rules[i].table, &rules[i].clock, hashes[i], units[i],
-                                    &receipts[i]) != FG_TABLE_REFUSED;
+        admitted &= fg_table_charge_seen(rules[i].table, &rules[i].clock, hashes[i], seen[i],
+                                         units[i], &receipts[i]) != FG_TABLE_REFUSED;
     runner->refused += !admitted;
     return read;
 }

@@ -35,10 +35,19 @@ static struct limit_group *group_place(const struct limit_index *index, uint64_t
     return &index->groups[at];
 }
 
-/* A bit for whether sale and SKU are named. */
-static unsigned pattern_of(const char *sale, const char *sku)
+/* What a rule names: a kind of group. */
+enum kind {
+    KIND_GENERAL = 1,
+    KIND_SALE = 2,
+    KIND_SKU = 4,
+    KIND_BOTH = 8
+};
+
+static enum kind kind_of(const struct fg_limit_definition *definition)
 {
-    return 1U << ((sale != NULL ? 1 : 0) + (sku != NULL ? 2 : 0));
+    if (definition->sale == NULL)
+        return definition->sku == NULL ? KIND_GENERAL : KIND_SKU;
+    return definition->sku == NULL ? KIND_SALE : KIND_BOTH;
 }
 
 static bool route_fits(const struct fg_limits *limits, const struct fg_limit_definition *definition,
@@ -86,7 +95,7 @@ static void count_member(struct fg_limits *limits, uint32_t rule, uint64_t hash)
 static void add_member(struct fg_limits *limits, uint32_t rule, uint64_t hash)
 {
     const struct fg_limit_definition *definition = limits->rules[rule].definition;
-    limits->index.patterns |= pattern_of(definition->sale, definition->sku);
+    limits->index.kinds |= kind_of(definition);
     limits->index.members[group_place(&limits->index, hash)->first++] = rule;
 }
 
@@ -122,15 +131,15 @@ void limit_index_free(struct limit_index *index)
 /* NULL and at == NULL are "any". */
 static bool is_same(const char *wanted, struct fg_text value)
 {
-    return (wanted == NULL) == (value.at == NULL) && fg_text_equal(fg_text_of(wanted), value);
+    if (wanted == NULL || value.at == NULL)
+        return wanted == NULL && value.at == NULL;
+    return fg_text_equal(fg_text_of(wanted), value);
 }
 
 static size_t add_group(const struct fg_limits *limits, const struct fg_limit_request *request,
                         struct fg_text sale, struct fg_text sku, struct limit_trial *trials,
                         size_t count)
 {
-    if ((limits->index.patterns & pattern_of(sale.at, sku.at)) == 0)
-        return count; /* no rule at all is of that kind */
     const struct limit_group *group =
         group_place(&limits->index, group_hash(request->route, sale, sku));
     for (uint32_t i = 0; i < group->count; i++) {
@@ -157,12 +166,16 @@ size_t limit_match(const struct fg_limits *limits, const struct fg_limit_request
                    struct limit_trial *trials)
 {
     const struct fg_text any = { 0 };
-    size_t count = add_group(limits, request, any, any, trials, 0), general = count;
-    if (request->sale.at != NULL)
+    const unsigned kinds = limits->index.kinds;
+    size_t count = 0, general;
+    if ((kinds & KIND_GENERAL) != 0)
+        count = add_group(limits, request, any, any, trials, count);
+    general = count;
+    if ((kinds & KIND_SALE) != 0 && request->sale.at != NULL)
         count = add_group(limits, request, request->sale, any, trials, count);
-    if (request->sku.at != NULL)
+    if ((kinds & KIND_SKU) != 0 && request->sku.at != NULL)
         count = add_group(limits, request, any, request->sku, trials, count);
-    if (request->sale.at != NULL && request->sku.at != NULL)
+    if ((kinds & KIND_BOTH) != 0 && request->sale.at != NULL && request->sku.at != NULL)
         count = add_group(limits, request, request->sale, request->sku, trials, count);
     if (count > general)
         sort_by_rule(trials, count);

@@ -85,6 +85,7 @@ struct limit_trial {
     const struct fg_token_clock *clock;    /* the newest when the trial began, to its end */
     uint64_t hash, now_ns, units;
     const char *missing_header;
+    struct fg_table_seen seen; /* in the table, when it was looked at */
     bool is_enforced, is_refused, is_charged;
     struct fg_table_receipt receipt;
 };
@@ -98,7 +99,7 @@ struct limit_index {
     uint32_t *members;          /* rule numbers, ascending inside a group */
     struct limit_group *groups; /* a hash table: mask + 1 places, hash 0: empty */
     size_t mask;
-    unsigned patterns; /* which of the four kinds of groups there are */
+    unsigned kinds; /* which of the four there are: limit_match.c */
 };
 
 /* One thread's memory of the request it asks for. */

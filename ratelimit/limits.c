@@ -49,11 +49,16 @@ uint64_t limit_look(const struct limit_trial *trial)
                : fg_table_look(trial->rule->state->table, trial->hash);
 }
 
-static bool admits(const struct limit_trial *trial)
+static bool admits(struct limit_trial *trial)
 {
     if (is_unlimited(trial))
         return true;
-    return !limit_is_shut(trial) && fg_token_admits(trial->clock, limit_look(trial), trial->units);
+    if (limit_is_shut(trial))
+        return false;
+    if (has_own_word(trial))
+        return fg_token_admits(trial->clock, limit_look(trial), trial->units);
+    trial->seen = fg_table_see(trial->rule->state->table, trial->hash);
+    return fg_token_admits(trial->clock, trial->seen.word, trial->units);
 }
 
 /* A named key's bucket is a table of one. */
@@ -94,8 +99,9 @@ static void undo_word(const struct limit_trial *trial)
 static enum fg_table_outcome charge_table(struct limit_trial *trial, struct limit_cell *cell)
 {
     const struct limit_rule *rule = trial->rule;
-    enum fg_table_outcome outcome = fg_table_charge(rule->state->table, trial->clock, trial->hash,
-                                                    trial->units, &trial->receipt);
+    enum fg_table_outcome outcome =
+        fg_table_charge_seen(rule->state->table, trial->clock, trial->hash, trial->seen,
+                             trial->units, &trial->receipt);
     if (outcome == FG_TABLE_EVICTED)
         fg_counter_add(&cell->evicted, 1);
     if (trial->receipt.keys > 0)

@@ -129,15 +129,25 @@ static unsigned find(const struct line *line, uint64_t tag)
     return (unsigned)__builtin_ctz(found);
 }
 
+static struct fg_table_seen see(const struct line *line, uint64_t tag)
+{
+    const unsigned slot = find(line, tag);
+    if (slot < WORDS) {
+        const uint64_t word = load(line, slot);
+        if (tag_of(word) == tag) /* else it is another's by now */
+            return (struct fg_table_seen){ word, slot };
+    }
+    return (struct fg_table_seen){ 0, WORDS };
+}
+
+struct fg_table_seen fg_table_see(const struct fg_table *table, uint64_t hash)
+{
+    return see(&table->lines[line_of(table, hash)], tag_of_hash(hash));
+}
+
 uint64_t fg_table_look(const struct fg_table *table, uint64_t hash)
 {
-    const struct line *line = &table->lines[line_of(table, hash)];
-    const uint64_t tag = tag_of_hash(hash);
-    const unsigned slot = find(line, tag);
-    if (slot == WORDS)
-        return 0;
-    const uint64_t word = load(line, slot);
-    return tag_of(word) == tag ? word : 0; /* another's by now */
+    return fg_table_see(table, hash).word;
 }
 
 static bool swap(struct line *line, unsigned slot, uint64_t expected, uint64_t word)
@@ -248,33 +258,38 @@ static bool insert(struct line *line, struct place place, struct fg_table_receip
     return true;
 }
 
-enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
-                                      uint64_t hash, uint64_t now_units,
-                                      struct fg_table_receipt *receipt_r)
+enum fg_table_outcome fg_table_charge_seen(struct fg_table *table,
+                                           const struct fg_token_clock *clock, uint64_t hash,
+                                           struct fg_table_seen seen, uint64_t now_units,
+                                           struct fg_table_receipt *receipt_r)
 {
     const uint64_t tag = tag_of_hash(hash);
     const uint64_t number = line_of(table, hash);
     struct line *line = &table->lines[number];
     *receipt_r = (struct fg_table_receipt){ .line = (uint32_t)number, .units = now_units };
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        const unsigned slot = find(line, tag);
-        const uint64_t word = slot < WORDS ? load(line, slot) : 0;
-        if (slot < WORDS && tag_of(word) != tag)
-            continue;
-        if (!fg_token_admits(clock, word, now_units))
+    for (unsigned round = 0; round < ROUNDS; round++, seen = see(line, tag)) {
+        if (!fg_token_admits(clock, seen.word, now_units))
             return FG_TABLE_REFUSED;
-        receipt_r->after = fg_token_charge(clock, word, tag, now_units);
-        if (slot == WORDS) {
+        receipt_r->after = fg_token_charge(clock, seen.word, tag, now_units);
+        if (seen.word == 0) {
             const struct place place = place_for_new(line, tag, clock, now_units);
             if (insert(line, place, receipt_r))
                 return place.kind == PLACE_LIVE ? FG_TABLE_EVICTED : FG_TABLE_INSERTED;
-        } else if (swap(line, slot, word, receipt_r->after)) {
-            receipt_r->slot = (uint8_t)slot;
-            receipt_r->before = word;
+        } else if (swap(line, seen.slot, seen.word, receipt_r->after)) {
+            receipt_r->slot = (uint8_t)seen.slot;
+            receipt_r->before = seen.word;
             return FG_TABLE_CHARGED;
         }
     }
     return FG_TABLE_REFUSED;
+}
+
+enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
+                                      uint64_t hash, uint64_t now_units,
+                                      struct fg_table_receipt *receipt_r)
+{
+    return fg_table_charge_seen(table, clock, hash, fg_table_see(table, hash), now_units,
+                                receipt_r);
 }
 
 bool fg_table_undo(struct fg_table *table, const struct fg_token_clock *clock,

@@ -36,7 +36,7 @@ bool fg_text_equal_ignoring_case(struct fg_text a, struct fg_text b)
         return false;
     }
     for (size_t i = 0; i < a.length; i++) {
-        if (lower(a.at[i]) != lower(b.at[i])) {
+        if (a.at[i] != b.at[i] && lower(a.at[i]) != lower(b.at[i])) {
             return false;
         }
     }

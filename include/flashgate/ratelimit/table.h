@@ -34,7 +34,13 @@ uint64_t fg_table_bytes(const struct fg_table *table);
  * prefetch that misses the TLB holds up what comes after it, but not the next prefetch. */
 void fg_table_prefetch(const struct fg_table *table, uint64_t hash);
 
-/* The key's word now; 0: not there. Changes nothing. */
+/* The key's word now, and where; word 0: not there. Changes nothing. */
+struct fg_table_seen {
+    uint64_t word;
+    uint32_t slot;
+};
+struct fg_table_seen fg_table_see(const struct fg_table *table, uint64_t hash);
+/* The word alone. */
 uint64_t fg_table_look(const struct fg_table *table, uint64_t hash);
 
 /* What fg_table_charge did, for fg_table_undo. */
@@ -51,10 +57,15 @@ enum fg_table_outcome {
     FG_TABLE_INSERTED, /* charged, and the key is new */
     FG_TABLE_EVICTED,  /* the same, and a key whose bucket was not full yet was forgotten for it */
 };
-/* Takes one token at now_units of `clock`. */
+/* Takes one token at now_units of `clock`. _seen: for who has just seen the key, and need not look for it again;
+ * that it has changed since does no harm. */
 enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
                                       uint64_t hash, uint64_t now_units,
                                       struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
+enum fg_table_outcome
+fg_table_charge_seen(struct fg_table *table, const struct fg_token_clock *clock, uint64_t hash,
+                     struct fg_table_seen seen, uint64_t now_units,
+                     struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
 /* Takes back, once, a charge made on this clock. If nobody touched the word since, it is restored exactly,
  * whoever it belonged to; else the key gets its token back if it is still there. True: one key less. */
 bool fg_table_undo(struct fg_table *table, const struct fg_token_clock *clock,
