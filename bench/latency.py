@@ -33,8 +33,8 @@ def script_round_trip_us(flashgate):
     return float(re.findall(r'"([\d.]+)"', said.splitlines()[-1])[1]) * 1e3
 
 
-def lone(bench, report):
-    own, floor = contestants.Flashgate(bench.folder("lone"), bench.fsync[0]), contestants.floor(bench.folder("lone-floor"))
+def lone(bench, report, fsync):
+    own, floor = contestants.Flashgate(bench.folder(f"lone-{fsync}"), fsync), contestants.floor(bench.folder(f"lone-floor-{fsync}"))
     rows = []
     with bench.on_stage(own, floor):
         for _ in range(bench.rounds):
@@ -43,11 +43,11 @@ def lone(bench, report):
             mine = crowd.ask(own.port, "purchase", 1, bench.seconds / 2, wants_success=True)
             rows.append({"script": script, "floor": 1e6 / trip.per_second, "own": 1e6 / mine.per_second,
                          "needed": script + 1.2e6 / trip.per_second})
-    report.samples["lone"] = rows
-    report.tables.append(Table(f"a lone purchase, appendfsync {bench.fsync[0]}", ["", "mean µs"], [
+    report.samples[f"lone, {fsync}"] = rows
+    report.tables.append(Table(f"a lone purchase, appendfsync {fsync}", ["", "mean µs"], [
         [name, f"{statistics.median(row[field] for row in rows):.0f}"] for name, field in
         (("the script's round trip", "script"), ("the floor's round trip", "floor"), ("a purchase", "own"))]))
-    report.verdicts.append(Verdict("a lone purchase / (script + 1.2 × floor)", rounds.ratio(rows, rows_of(rows), "own"), 1))
+    report.verdicts.append(Verdict(f"{fsync}: a lone purchase / (script + 1.2 × floor)", rounds.ratio(rows, rows_of(rows), "own"), 1))
 
 
 def rows_of(rows):
@@ -61,24 +61,24 @@ def offered(contender, folder, rate, seconds):
     return {f"p{share}": percentile(took, float(share) / 100) * 1e3 for share in ("50", "99", "99.9")}
 
 
-def crowded(bench, report):
-    fsync = bench.fsync[0]
+def crowded(bench, report, fsync):
     sale = {**contestants.bench_sale(), "sale": "demo", "skus": [{"sku": "sku-0", "stock": 100_000_000, "per_user": 5}]}
-    own = contestants.Flashgate(bench.folder("crowded"), fsync, sale)
-    peer, folder = contestants.NginxLua(bench.folder("crowded-peer"), fsync), bench.folder("crowded-offers")
+    own = contestants.Flashgate(bench.folder(f"crowded-{fsync}"), fsync, sale)
+    peer, folder = contestants.NginxLua(bench.folder(f"crowded-peer-{fsync}"), fsync), bench.folder(f"crowded-offers-{fsync}")
     with bench.on_stage(own, peer):
         best = statistics.median(crowd.ask(peer.port, "purchase", 256, bench.seconds).per_second for _ in range(3))
         rate = int(best / 2)
         taken = rounds.in_turn([peer, own], bench.rounds, lambda who: offered(who, folder, rate, bench.seconds))
-    report.samples["crowded"] = taken
+    report.samples[f"crowded, {fsync}"] = taken
     report.tables.append(Table(f"shoppers at {rate:,} a second, half of what the peer can do; appendfsync {fsync}",
                                ["who", "p50 ms", "p99 ms", "p99.9 ms"],
                                [[name, *(f"{rounds.median(rows, f):.2f}" for f in ("p50", "p99", "p99.9"))] for name, rows in taken.items()]))
-    report.verdicts.append(Verdict("p99.9 / peer", rounds.ratio(taken[own.name], taken[peer.name], "p99.9"), 0.5))
+    report.verdicts.append(Verdict(f"{fsync}: p99.9 / peer", rounds.ratio(taken[own.name], taken[peer.name], "p99.9"), 0.5))
 
 
 def run(bench):
     report = Report("latency")
-    lone(bench, report)
-    crowded(bench, report)
+    for fsync in bench.fsync:
+        lone(bench, report, fsync)
+        crowded(bench, report, fsync)
     return report

@@ -57,8 +57,8 @@ def parse():
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(WHAT)}; all of them if left out")
     parser.add_argument("--rounds", type=int, default=5, help="how often everybody is asked (5)")
     parser.add_argument("--seconds", type=float, default=4, help="how long each time (4)")
-    parser.add_argument("--fsync", type=words_of(FSYNC), default=["always", "everysec"],
-                        help="what Redis's append-only file does: off,everysec,always (always,everysec)")
+    parser.add_argument("--fsync", type=words_of(FSYNC), default=list(FSYNC),
+                        help="what Redis's append-only file does: off,everysec,always (all three)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/bench"), help="where bench.json and bench.md go")
     options = parser.parse_args()
     for word in options.what:

@@ -82,7 +82,6 @@ def measure(stage, gateway, rate, texts, pace):
         reloader.stop()
     ran, waited = ({name: pair[i] - before[name][i] for name, pair in times(gateway).items()} for i in range(2))
     workers = [name for name in ran if name.startswith("worker-")]
-    workers = [name for name in ran if name.startswith("worker-")]
     assert all(row.status == 201 for row in rows), collections.Counter(row.code or row.status for row in rows if row.status != 201)
     return {"per_second": len(rows) / SECONDS, "p50_us": wait(rows, 0.5) * 1e6, "p99_us": wait(rows, 0.99) * 1e6,
             "late_p99_us": late(rows) * 1e6, "worker_us": 1e6 * sum(ran[n] for n in workers) / len(rows),

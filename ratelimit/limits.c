@@ -99,9 +99,8 @@ static void undo_word(const struct limit_trial *trial)
 static enum fg_table_outcome charge_table(struct limit_trial *trial, struct limit_cell *cell)
 {
     const struct limit_rule *rule = trial->rule;
-    enum fg_table_outcome outcome =
-        fg_table_charge_seen(rule->state->table, trial->clock, trial->hash, trial->seen,
-                             trial->units, &trial->receipt);
+    enum fg_table_outcome outcome = fg_table_charge_seen(
+        rule->state->table, trial->clock, trial->hash, trial->seen, trial->units, &trial->receipt);
     if (outcome == FG_TABLE_EVICTED)
         fg_counter_add(&cell->evicted, 1);
     if (trial->receipt.keys > 0)

@@ -62,10 +62,10 @@ enum fg_table_outcome {
 enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
                                       uint64_t hash, uint64_t now_units,
                                       struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
-enum fg_table_outcome
-fg_table_charge_seen(struct fg_table *table, const struct fg_token_clock *clock, uint64_t hash,
-                     struct fg_table_seen seen, uint64_t now_units,
-                     struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
+enum fg_table_outcome fg_table_charge_seen(struct fg_table *table,
+                                           const struct fg_token_clock *clock, uint64_t hash,
+                                           struct fg_table_seen seen, uint64_t now_units,
+                                           struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
 /* Takes back, once, a charge made on this clock. If nobody touched the word since, it is restored exactly,
  * whoever it belonged to; else the key gets its token back if it is still there. True: one key less. */
 bool fg_table_undo(struct fg_table *table, const struct fg_token_clock *clock,
