@@ -119,7 +119,7 @@ enum fg_result fg_inventory_open(struct fg_ring *ring, const struct fg_inventory
                                      .became_ready = on_link_ready,
                                      .lost = on_link_lost,
                                      .owner = inventory };
-    enum fg_result result = FG_UNREACHABLE;
+    enum fg_result result;
     if (inventory->counts.call_seconds == NULL ||
         !fg_pool_init(&inventory->flights, sizeof(struct flight), CALLS_MAX) ||
         !open_searches(inventory) || !settling_open(inventory))
@@ -256,6 +256,7 @@ void fg_inventory_flush(struct fg_inventory *inventory)
     fg_link_flush(inventory->link);
 }
 
+/* Who is answered may come again at once and be marked behind the others; nobody flushes meanwhile. */
 void inventory_refuse_waiting(struct fg_inventory *inventory)
 {
     struct bucket *bucket = inventory->dirty;

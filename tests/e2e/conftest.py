@@ -15,7 +15,8 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """The selection for sanitizers is a small one: what takes long is left to the release build."""
+    """The selection for sanitizers is a small one: what takes long is left to the release build. And the order is one in
+    which workers have about as much to do."""
     if PRESET in ("asan", "tsan"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
         items[:] = [item for item in items if not item.get_closest_marker("full")]
@@ -24,8 +25,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def dealt(items, hands=16):
-    """Neighbours take alike long, and a worker is handed neighbours: dealt out like cards no worker gets all that are slow.
-    Those that share a Redis, all of them quick, stay together."""
+    """Neighbouring tests take about equally long, and a worker is handed neighbours: dealt out like cards, no worker gets all
+    that are slow. (Those that share a Redis, all of them quick, stay together.)"""
     return [item for hand in range(hands) for item in items[hand::hands]]
 
 

@@ -201,6 +201,50 @@ static void undo_never_gives_a_key_two_words(void **state)
     fg_table_free(&table);
 }
 
+static void what_was_seen_may_be_old(void **state)
+{
+    (void)state;
+    const struct fg_token_clock clock = second_clock(3);
+    struct fg_table *table = fg_table_new(1);
+    struct fg_table_receipt receipt;
+    const struct fg_table_seen nothing = fg_table_see(table, hash_of(1));
+    assert_int_equal(nothing.word, 0);
+    assert_int_equal(charge(table, &clock, 1, 0), FG_TABLE_INSERTED);
+    assert_int_equal(fg_table_charge_seen(table, &clock, hash_of(1), nothing, 0, &receipt),
+                     FG_TABLE_CHARGED);
+    assert_int_equal(receipt.keys, 0);
+    const struct fg_table_seen two = fg_table_see(table, hash_of(1));
+    assert_int_equal(charge(table, &clock, 1, 0), FG_TABLE_CHARGED);
+    assert_int_equal(fg_table_charge_seen(table, &clock, hash_of(1), two, 0, &receipt),
+                     FG_TABLE_REFUSED); /* the third token is gone */
+    assert_int_equal(empty_all(table, &clock, 0), 1);
+    fg_table_free(&table);
+}
+
+/* The place where the key was seen belongs to another one now. */
+static void what_was_seen_may_be_anothers(void **state)
+{
+    (void)state;
+    const struct fg_token_clock clock = second_clock(5);
+    struct fg_table *table = full_line(&clock);
+    struct fg_table_receipt ninth, back, receipt;
+    const struct fg_table_seen seen = fg_table_see(table, hash_of(1));
+    assert_int_equal(fg_table_charge(table, &clock, hash_of(9), 0, &ninth), FG_TABLE_EVICTED);
+    assert_int_equal(ninth.slot, seen.slot);
+    assert_int_equal(charge(table, &clock, 9, 0), FG_TABLE_CHARGED);
+    assert_int_equal(charge(table, &clock, 9, 0), FG_TABLE_CHARGED);
+    const uint64_t ninths = fg_table_look(table, hash_of(9));
+    assert_int_equal(fg_table_charge_seen(table, &clock, hash_of(1), seen, 0, &back),
+                     FG_TABLE_EVICTED); /* it comes back in another place */
+    assert_int_not_equal(back.slot, seen.slot);
+    assert_int_equal(fg_table_charge_seen(table, &clock, hash_of(1), seen, 0, &receipt),
+                     FG_TABLE_CHARGED); /* and is found there */
+    assert_int_equal(receipt.slot, back.slot);
+    assert_true(fg_table_look(table, hash_of(9)) == ninths);
+    assert_int_equal(empty_all(table, &clock, 0), WORDS_A_LINE);
+    fg_table_free(&table);
+}
+
 static void a_sweep_empties_what_has_passed(void **state)
 {
     (void)state;
@@ -485,6 +529,8 @@ int main(void)
         cmocka_unit_test(an_undo_after_others_charged_gives_back_one_token),
         cmocka_unit_test(the_key_nearest_to_full_gives_way_and_comes_back_by_undo),
         cmocka_unit_test(undo_never_gives_a_key_two_words),
+        cmocka_unit_test(what_was_seen_may_be_old),
+        cmocka_unit_test(what_was_seen_may_be_anothers),
         cmocka_unit_test(a_sweep_empties_what_has_passed),
         cmocka_unit_test(a_flood_of_keys_frees_no_abuser),
         cmocka_unit_test(a_table_at_capacity_is_as_full_as_stated),

@@ -8,8 +8,8 @@
 #define FG_CACHE_LINE_BYTES            64
 #define FG_CACHE_ALIGNED               __attribute__((aligned(FG_CACHE_LINE_BYTES)))
 
-/* For what a purchase does often and in few instructions: else it depends on what else is linked into a program
- * whether the linker puts it in place or calls it. */
+/* For short functions on the purchase path: otherwise it depends on what else is linked into a program whether they are
+ * inlined. */
 #define FG_ALWAYS_INLINE static inline __attribute__((always_inline))
 
 #define FG_COUNT_OF(array) (sizeof(array) / sizeof(array)[0])

@@ -34,7 +34,8 @@ uint64_t fg_table_bytes(const struct fg_table *table);
  * prefetch that misses the TLB holds up what comes after it, but not the next prefetch. */
 void fg_table_prefetch(const struct fg_table *table, uint64_t hash);
 
-/* The key's word now, and where; word 0: not there. Changes nothing. */
+/* The key's word now, and in which place of its line; word 0: it is not there, and the place means nothing. Changes
+ * nothing. */
 struct fg_table_seen {
     uint64_t word;
     uint32_t slot;
@@ -43,7 +44,7 @@ struct fg_table_seen fg_table_see(const struct fg_table *table, uint64_t hash);
 /* The word alone. */
 uint64_t fg_table_look(const struct fg_table *table, uint64_t hash);
 
-/* What fg_table_charge did, for fg_table_undo. */
+/* What a charge did, for fg_table_undo. */
 struct fg_table_receipt {
     uint32_t line;
     uint8_t slot;
@@ -57,8 +58,8 @@ enum fg_table_outcome {
     FG_TABLE_INSERTED, /* charged, and the key is new */
     FG_TABLE_EVICTED,  /* the same, and a key whose bucket was not full yet was forgotten for it */
 };
-/* Takes one token at now_units of `clock`. _seen: for who has just seen the key, and need not look for it again;
- * that it has changed since does no harm. */
+/* Takes one token at now_units of `clock`. _seen: for who has just seen this key in this table, and need not look for
+ * it again; whatever happened to it since does no harm. */
 enum fg_table_outcome fg_table_charge(struct fg_table *table, const struct fg_token_clock *clock,
                                       uint64_t hash, uint64_t now_units,
                                       struct fg_table_receipt *receipt_r) FG_MUST_CHECK;
