@@ -24,7 +24,7 @@ def bars(groups, title, path):
     axes.invert_yaxis()
     axes.set_xlabel("µs of processor time a request")
     axes.set_title(title, fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncol=2)  # above the bars, never on one
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})
