@@ -15,19 +15,24 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """The selection for sanitizers is a small one: what takes long is left to the release build. And the order is one in
-    which workers have about as much to do."""
+    """The selection for sanitizers is a small one: what takes long is left to the release build, where it is spread among
+    the others."""
+    long = [item for item in items if item.get_closest_marker("full")]
+    others = [item for item in items if not item.get_closest_marker("full")]
     if PRESET in ("asan", "tsan"):
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
-        items[:] = [item for item in items if not item.get_closest_marker("full")]
-    items[:] = [*dealt([item for item in items if "bucket" not in item.fixturenames]),
-                *[item for item in items if "bucket" in item.fixturenames]]
+        config.hook.pytest_deselected(items=long)
+        long = []
+    items[:] = spread(long, others)
 
 
-def dealt(items, hands=16):
-    """Neighbouring tests take about equally long, and a worker is handed neighbours: dealt out like cards, no worker gets all
-    that are slow. (Those that share a Redis, all of them quick, stay together.)"""
-    return [item for hand in range(hands) for item in items[hand::hands]]
+def spread(long, others):
+    """A worker is handed neighbours, so neighbours must not all take long; and what comes last is short."""
+    step, result, left = max(1, len(others) * 3 // 4 // (len(long) + 1)), [], list(long)
+    for place, item in enumerate(others):
+        if left and place % step == 0:
+            result.append(left.pop(0))
+        result.append(item)
+    return result + left
 
 
 @pytest.hookimpl(hookwrapper=True)

