@@ -197,31 +197,35 @@ static bool has_no_room(const struct worker *worker)
     return fg_counter_read(&view->in_flight) >= fg_counter_read(&view->limit);
 }
 
-/* What it would be told, and why. */
+/* What it would be told, and why; and the worker whose breaker says so, or the first. */
 struct judgement {
     const char *would;
     json_t *because;
+    unsigned worker;
 };
+
+static struct judgement judged(const char *would, json_t *because)
+{
+    return (struct judgement){ .would = would, .because = because };
+}
 
 static struct judgement judge_limits(const struct settings *settings,
                                      const struct fg_limit_explanation *refusing)
 {
     const struct fg_limit_definition *limit = refusing->limit;
     if (limit == NULL)
-        return (struct judgement){
-            "pass", json_string("no breaker, concurrency limit or rate limit would refuse it")
-        };
+        return judged("pass",
+                      json_string("no breaker, concurrency limit or rate limit would refuse it"));
     if (refusing->missing_header != NULL)
-        return (struct judgement){ "bad_request",
-                                   json_sprintf("limit %s asks for the header field %s, which is "
-                                                "missing",
-                                                limit->id, refusing->missing_header) };
+        return judged("bad_request",
+                      json_sprintf("limit %s asks for the header field %s, which is missing",
+                                   limit->id, refusing->missing_header));
     const char *why = "has no token left for this key";
     if (refusing->wait_ns == UINT64_MAX)
         why = "denies this key";
     else if (limit->scope == FG_SCOPE_CLUSTER && settings->share == 0)
         why = "admits nobody here until the other gateways have made room";
-    return (struct judgement){ "rate_limited", json_sprintf("limit %s %s", limit->id, why) };
+    return judged("rate_limited", json_sprintf("limit %s %s", limit->id, why));
 }
 
 static struct judgement judge(const struct gateway *gateway, const struct question *question)
@@ -233,12 +237,13 @@ static struct judgement judge(const struct gateway *gateway, const struct questi
     int shut = asks_redis ? worker_that(gateway, breaker_refuses) : -1;
     int full = is_purchase && limits_room ? worker_that(gateway, has_no_room) : -1;
     if (shut >= 0)
-        return (struct judgement){ "breaker_open",
-                                   json_sprintf("the breaker of worker %d is open", shut) };
+        return (struct judgement){ .would = "breaker_open",
+                                   .because =
+                                       json_sprintf("the breaker of worker %d is open", shut),
+                                   .worker = (unsigned)shut };
     if (full >= 0)
-        return (struct judgement){
-            "busy", json_sprintf("as many purchases are under way in worker %d as may be", full)
-        };
+        return judged("busy",
+                      json_sprintf("as many purchases are under way in worker %d as may be", full));
     return judge_limits(settings, &question->refusing);
 }
 
@@ -260,13 +265,14 @@ void admin_handle_explain(struct fg_http_request *request, const struct fg_route
     }
     fg_limits_explain(reload_settings(gateway->reload)->limits, &question.request,
                       fg_clock_steady_ns(), add_explanation, &question);
+    struct judgement judgement = judge(gateway, &question);
     json_t *answer =
         json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "route",
                   gateway_limit_routes[question.request.route].name, "user",
                   json_given(question.request.user), "sku", json_given(question.request.sku),
                   "sale", json_given(question.request.sale), "limits", question.limits, "breaker",
-                  admin_json_breaker(gateway, 0), "concurrency", admin_json_concurrency(gateway));
-    struct judgement judgement = judge(gateway, &question);
+                  admin_json_breaker(gateway, judgement.worker), "concurrency",
+                  admin_json_concurrency(gateway));
     json_object_set_new(answer, "would", json_string(judgement.would));
     json_object_set_new(answer, "because", judgement.because);
     admin_answer_json(request, answer);

