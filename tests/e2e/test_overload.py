@@ -103,9 +103,10 @@ def judge(overload, least_kept):
           f"p99 {1e3 * waits[0]:.0f} ms before, {1e3 * waits[1]:.0f} ms after, the crowd gone {gone - ends:.1f} s after it "
           f"ended; rss {min(watch.rss):.1f}-{max(watch.rss):.1f} MiB; queued {max(watch.queued):.0f}, "
           f"under way {max(watch.in_flight):.0f}")
-    assert kept >= least_kept
+    # A collapse would show here: Redis works, but for purchases whose shoppers were told that it took too long.
     refusals = {row.code for row in overload.rows if row.status != 201}
-    assert refusals == {"busy"}, refusals  # nothing worse
+    assert refusals == {"busy"}, refusals
+    assert kept >= least_kept
     assert max(watch.in_flight) <= ROOM and max(watch.queued) <= ROOM
     assert max(watch.rss) - watch.rss[0] < RSS_MIB
     assert len(before) > 50 and len(after) > 50
@@ -119,7 +120,7 @@ def judge(overload, least_kept):
 
 @pytest.mark.alone
 def test_ten_times_what_redis_can_take(stage):
-    judge(Overload(stage, seconds=2).runs(), 0.3)  # so short a time says little: 0.55 to 1.04 were seen
+    judge(Overload(stage, seconds=2).runs(), 0.3)  # of so short a time it can only say that selling goes on
 
 
 @pytest.mark.alone
