@@ -60,14 +60,14 @@ def lines(path):
 
 @pytest.fixture
 def ended(stage, shopper):
-    """An ended sale with a few orders, all of them delivered."""
+    """An ended sale with a few orders, every event of it acknowledged."""
     gateway = stage.gateway()
     stage.relay()
     books = stage.sale({"8801": 5, "8802": 3}, per_user=2)
     shopper("ann").buys("8801", quantity=2)
     shopper("=HYPERLINK(1)").buys("8802")
     end(gateway)
-    books.await_delivery()
+    books.await_acknowledged()
     return books
 
 
@@ -114,7 +114,7 @@ def test_what_is_sealed_stays_sealed(stage):
     assert sends(gateway, "ann", body(SECTIONS)).status == 201
     sealed = carried(books, "ann")[0]
     end(gateway)
-    books.await_delivery()
+    books.await_acknowledged()
     assert archive(relay)["archived"]
     path = gateway.folder / "archive" / files(gateway)[0]
     assert SECRET.encode() not in gzip.decompress(path.read_bytes())
@@ -142,10 +142,7 @@ def test_what_stands_in_the_way_is_named(stage, shopper):
     assert gateway.admin("POST", f"/orders/{order}/confirm").status == 200
     refusal("not all events of SKU 8801 are acknowledged: sink ledger misses ")
     assert relay.admin("POST", "/breakers/ledger/force", b'{"to":"automatic"}').status == 200
-
-    def group():
-        return books.redis.xinfo_groups(books.key("8801", "orders"))[0]
-    until(lambda: (group()["pending"], group()["lag"]) == (0, 0), "all is delivered")
+    books.await_acknowledged()
     books.redis.hincrby(books.key("8801", "stock"), "sold", 1)
     books.redis.hincrby(books.key("8801", "stock"), "free", -1)
     now = archive(relay)
@@ -176,7 +173,7 @@ def test_killed_at_any_point_and_repeated(stage, shopper):
     for n in range(ORDERS):
         assert shopper(f"user-{n}").buys(f"880{1 + n % 3}").is_bought
     end(gateway)
-    books.await_delivery()
+    books.await_acknowledged()
     entries = sum(len(books.stock(sku).ledger) for sku in books.skus)
 
     def archive_until(number):
@@ -359,8 +356,7 @@ def test_many_orders_are_archived_page_by_page(stage):
         fill(keys=[books.key("8801", name) for name in ("stock", "buyers", "orders")], args=[first, first + 10_000])
     until(lambda: len(books.delivered()) == MANY, "all are delivered", patience=120)
     end(gateway)
-    group = lambda: books.redis.xinfo_groups(books.key("8801", "orders"))[0]  # noqa: E731
-    until(lambda: (group()["pending"], group()["lag"]) == (0, 0), "all is acknowledged")
+    books.await_acknowledged()
     before = peak()
     now = archive(relay)
     assert now["archived"] and now["orders"] == MANY, now

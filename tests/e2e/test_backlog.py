@@ -54,7 +54,7 @@ def test_what_a_relay_keeps_up_with_never_stops_the_sale(stage, shopper):
     for i in range(3 * MOST):
         assert shopper(f"s{i}").buys("8801").is_bought
         if i % (MOST // 2) == 0:
-            books.await_delivery()
+            books.await_acknowledged()
     assert relay.is_running
     until(lambda: backlog(gateway) == 0, lambda: f"nothing waits: {backlog(gateway)}")
     books.check()

@@ -174,7 +174,10 @@ def test_as_many_purchases_as_may_be(stage, shopper):
     assert gateway.explains(user="ann", sku="8801")["would"] == "pass"
     redis.suspend()
     lines = [gateway.line().connect().send(buy_request(f"u{i}", "8801", key="k")) for i in range(64)]
-    until(lambda: gateway.metric("flashgate_requests_in_progress") == 2, "each worker has one")
+
+    def workers():
+        return gateway.explains(user="ann", sku="8801")["concurrency"]["workers"]
+    until(lambda: sum(row["refused"] for row in workers()) == len(lines) - 2, lambda: f"each takes one: {workers()}")
     told = gateway.explains(user="ann", sku="8801")
     assert told["would"] == "busy" and "under way" in told["because"]
     assert [row["in_flight"] for row in told["concurrency"]["workers"]] == [1, 1]

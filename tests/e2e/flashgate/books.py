@@ -75,6 +75,17 @@ class Books:
     def await_delivery(self):
         until(self.is_delivered, lambda: f"{len(self.delivered())} orders delivered", pause=0.05)
 
+    def backlog(self):
+        """{sku: [(sink, events it was not given yet, events it has not acknowledged)]}"""
+        return {sku: [(group["name"], group["lag"], group["pending"])
+                      for group in self.redis.xinfo_groups(self.key(sku, "orders"))] for sku in self.skus}
+
+    def await_acknowledged(self):
+        """Every event is with every sink, those too that are no orders."""
+        def is_acknowledged():
+            return all(sinks and all(rest == [0, 0] for _, *rest in sinks) for sinks in self.backlog().values())
+        until(is_acknowledged, lambda: f"all is acknowledged: {self.backlog()}", pause=0.05)
+
     # --- the eight invariants ---------------------------------------------------------------------------
 
     def check(self):
