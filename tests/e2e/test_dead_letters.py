@@ -64,7 +64,7 @@ class Database:
 @pytest.fixture
 def relay(shop, new_relay):
     shop.open(1)
-    relay = new_relay().start()
+    relay = new_relay(lease="1s").start()
     wait_until("it has delivered", lambda: relay.events() and shop.is_acknowledged())
     return relay
 
@@ -194,7 +194,7 @@ def test_who_gets_a_lease_back_looks_for_letters_anew(shop, relay, new_relay):
     eve, = shop.buy(1, "eve")
     wait_until("it was put aside", lambda: letters(shop))
     Database(relay).mend("eve")
-    second = new_relay(name="second", state="second").start()
+    second = new_relay(name="second", state="second", lease="1s").start()
     wait_until("it stands by", lambda: second.is_ready() and second.status()["sinks"][0]["buckets"])
     refused, = retry(second, all=True)["refused"]
     assert "the lease is not this relay's" in refused and shop.lease(1)["owner"] in refused
@@ -298,7 +298,7 @@ def test_lanes_share_the_buckets_and_keep_every_order_in_order(shop, new_relay, 
         shop.open(bucket)
         for order in shop.buy(bucket, "ann", "bob", "eve"):
             settle(shop, "confirmed", order, "ann")
-    relay = new_relay()
+    relay = new_relay(lease="10s")
     relay.config.write_text(relay.config.read_text().replace(
         "type: sqlite, path: orders.db", f'type: http, lanes: 3, url: "http://127.0.0.1:{receiver.server_port}/"'))
     relay.start()

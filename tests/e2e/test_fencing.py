@@ -11,7 +11,7 @@ from flashgate.programs import PRESET, until
 from test_crash_points import lives_of_orders
 
 pytestmark = pytest.mark.skipif(PRESET != "release", reason="a preloaded library must come before a sanitizer's")
-SKU, LEASE = "8801", "400ms"
+SKU, LEASE = "8801", "2s"
 
 
 @pytest.fixture
@@ -38,9 +38,10 @@ class Fight:
         self.second = stage.relay(start=False, lease=LEASE, sinks=[sink])
         self.second.configure(state_dir=".", redis={"address": stage.gateways[0].redis_at}).start()
         self.crash.arm()
-        lives_of_orders(stage, "b")
+        stage.shopper("b").insists(SKU)
         self.crash.has_stopped(self.first)
         assert self.pending > 0 and self.token == 1
+        lives_of_orders(stage, "b")
         until(lambda: self.token == 2, "the second has taken the lease")
 
     @property

@@ -484,10 +484,11 @@ def test_what_a_dead_relay_left_pending_is_taken_over(shop, new_relay):
     orders, relay_key = shop.keys(1)[2], "fg:{1}:relay"
     shop.redis.xgroup_create(orders, "ledger", "0")
     shop.redis.xreadgroup("ledger", "dead", {orders: ">"}, count=6)
-    until = int(time.time() * 1000) + 1000
+    until = int(time.time() * 1000) + 5000
     shop.redis.hset(relay_key, mapping={"ledger.owner": "dead", "ledger.until": until, "ledger.token": 5})
     relay = new_relay(lease="1s").start()
     time.sleep(0.4)
+    wait_until("it stands by", relay.is_ready)
     assert relay.events() == []  # the lease is the dead one's still
     assert shop.pending(1) == 6
     assert_every_order_exactly_once(shop, relay)
@@ -508,7 +509,7 @@ def test_entries_left_under_a_living_lease_are_claimed_within_a_lease_period(sho
 
 def test_one_that_slept_through_its_lease_is_fenced_off(shop, new_relay):
     shop.open(1)
-    first = new_relay(name="first", state="first").start()
+    first = new_relay(name="first", state="first", lease="2s").start()
     wait_until("it has delivered", lambda: first.events() and shop.is_acknowledged())
     lock = sqlite3.connect(first.sink_path, isolation_level=None, timeout=5)
     lock.execute("BEGIN IMMEDIATE")
@@ -517,7 +518,7 @@ def test_one_that_slept_through_its_lease_is_fenced_off(shop, new_relay):
     suspend(first.process)
     lock.execute("ROLLBACK")
     lock.close()
-    second = new_relay(name="second", state="second").start()
+    second = new_relay(name="second", state="second", lease="2s").start()
     wait_until("the second has delivered it", lambda: len(second.ask("SELECT * FROM orders")) == 2)
     wait_until("the second has acknowledged", shop.is_acknowledged)
     token = int(shop.lease(1)["token"])
