@@ -433,10 +433,11 @@ def test_killed_at_any_moment_no_order_is_lost_or_doubled(shop, new_relay, kills
     for bucket in (1, 2, 3):
         shop.open(bucket)
     relay = new_relay(lease="100ms", more="batch: 64")
+    dice = random.Random(kills)
     with Crowd(shop):
         for _ in range(kills):
             relay.start()
-            time.sleep(random.uniform(0.05, 0.8))
+            time.sleep(dice.uniform(0.05, 0.8))
             relay.kill()
     relay.start()
     assert_every_order_exactly_once(shop, relay)
@@ -742,12 +743,12 @@ def test_sigterm_finishes_and_gives_the_leases_back(shop, new_relay):
 @pytest.mark.parametrize("crowded", [True, False], ids=["busy", "idle"])
 def test_it_can_be_stopped_at_any_moment(shop, new_relay, crowded, times):
     shop.open(1)
-    relay = new_relay()
+    relay, dice = new_relay(), random.Random(times)
     with Crowd(shop, pause=0.001 if crowded else 0.5):
         for starts in range(1, times + 1):
             relay.start()
             wait_until("it has started", lambda: relay.log().count("event=started") == starts)
-            time.sleep(random.uniform(0, 0.05))
+            time.sleep(dice.uniform(0, 0.05))
             assert relay.stop() == 0
     relay.start()
     assert_every_order_exactly_once(shop, relay)
