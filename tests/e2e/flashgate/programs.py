@@ -54,7 +54,8 @@ def threads_in(pid):
 
 # Below the range the kernel takes ports of outgoing connections from, and a stretch for each xdist worker.
 _worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
-_ports = itertools.count(11000 + _worker * 5000 + (os.getpid() * 97) % 4000)
+_stretch = 21_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+_ports = (11_000 + _worker * _stretch + number % _stretch for number in itertools.count(os.getpid() * 97))
 
 
 def free_port():
