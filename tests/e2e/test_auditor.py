@@ -230,9 +230,9 @@ def test_a_sink_that_does_not_answer_keeps_nobody_from_the_books(stage):
         scene = Scene(stage, sinks=[{"id": "ledger", "type": "sqlite", "path": "orders.db"},
                                     {"id": "warehouse", "type": "postgresql", "connect": connect, "timeout": "1s"}])
         until(lambda: "audit_cannot_read" in scene.relay.output, "the auditor waited for it")
-        began, looks = time.monotonic(), scene.relay.metric("flashgate_relay_audit_looks_total")
-        until(lambda: scene.relay.metric("flashgate_relay_audit_looks_total") >= looks + 40, "the auditor looks on")
-        assert time.monotonic() - began < 10  # a time-out for each look would take forty seconds
+        looks = scene.relay.metric("flashgate_relay_audit_looks_total")
+        # A time-out for each look would take forty seconds.
+        until(lambda: scene.relay.metric("flashgate_relay_audit_looks_total") >= looks + 40, "the auditor looks on", 30)
         audit = run("flashgatectl", "--admin", f"unix:{scene.gateway.admin_at}", "audit", "demo")
         assert audit.returncode == 1 and "THE BOOKS DIFFER" in audit.stdout, audit.stdout
         assert "not audited: postgresql warehouse" in audit.stdout, audit.stdout

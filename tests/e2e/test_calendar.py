@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from flashgate.programs import until
+from flashgate.programs import SLOWER, until
 
 pytestmark = pytest.mark.sanitize
 
@@ -35,7 +35,7 @@ def test_a_sale_opens_while_shoppers_wait(stage, shopper):
 
 def test_a_sale_closes_by_itself_and_replays_are_still_answered(stage, shopper):
     gateway = stage.gateway()
-    books = stage.sale({"8801": 50}, closes=in_seconds(3))
+    books = stage.sale({"8801": 50}, closes=in_seconds(3 + 2 * SLOWER))
     first = shopper("ann").buys("8801", key="k")
     assert first.is_bought
     until(lambda: gateway.asks("GET", "/v1/sales/demo").json["state"] == "ended", "the sale closes", pause=0.05)

@@ -67,7 +67,7 @@ def test_a_greedy_client_starves_nobody(stage):
         thread.stopping = True
         thread.join()
     # What is under way of a greedy one are a few buffers of its requests; many times that would be a queue.
-    assert sorted(between)[50] < 5000, sorted(between)
+    assert sorted(between)[50] < 20_000, sorted(between)
     until(gateway.is_idle, lambda: f"nothing is under way: {gateway.gauges()}")
 
 
@@ -150,7 +150,13 @@ def test_descriptors_run_out(stage):
         assert answer.is_bought
     assert gateway.is_running
     resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, before)
-    until(lambda: gateway.line().ask("GET", "/v1/sales/demo").status == 200, "who comes is served again")
+
+    def is_served():
+        try:
+            return gateway.line().ask("GET", "/v1/sales/demo").status == 200
+        except Lost:  # it was sent away before the limit was seen to be gone
+            return False
+    until(is_served, "who comes is served again")
     for line in late:
         assert_served_or_sent_away(line)
 

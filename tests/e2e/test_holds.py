@@ -8,7 +8,7 @@ import time
 import pytest
 import yaml
 from flashgate.http import Line
-from flashgate.programs import BINARIES, ROOT, free_port, run, until
+from flashgate.programs import BINARIES, ROOT, SLOWER, free_port, run, until
 
 READER, WRITER, PAYER = (f"{role}-0123456789-0123456789-0123456789" for role in ("reader", "writer", "payer"))
 TOKENS = f"# who may do what\nread {READER}\nwrite {WRITER}\npayment {PAYER}\n"
@@ -287,7 +287,7 @@ def test_payments_that_wait_for_redis_go_together(stage):
 
 def test_a_lost_answer_is_unknown_and_the_next_is_final(stage):
     server = stage.redis()
-    gateway = stage.gateway(server, redis={"timeout": "200ms"}, breakers=[])
+    gateway = stage.gateway(server, redis={"timeout": f"{200 * SLOWER}ms"}, breakers=[])
     books = stage.sale({"8801": 4}, hold="1h")
     paid, back, listed = held(stage, "ann"), held(stage, "bob"), held(stage, "cyd")
     until(lambda: gateway.admin("GET", "/orders/" + paid).status == 200, "its scripts are there")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from flashgate.programs import until
+from flashgate.programs import SLOWER, until
 from flashgate.receiver import HANG, Receiver
 
 pytestmark = pytest.mark.sanitize
@@ -18,7 +18,7 @@ def receiver():
 
 
 def relay_to(stage, receiver, **more):
-    sink = {"id": "shop", "type": "http", "url": receiver.url, "timeout": "700ms", "requests": 4, **more}
+    sink = {"id": "shop", "type": "http", "url": receiver.url, "timeout": f"{3 * SLOWER}s", "requests": 4, **more}
     return stage.relay(sinks=[sink])
 
 

@@ -47,7 +47,7 @@ def servers_are_killed(stage, postgres, seed, kills):
     """Redis and PostgreSQL in turns, each at a moment of its own."""
     dice = random.Random(seed)
     redis = stage.redis()
-    stage.gateway(redis, breakers=[], redis={"timeout": "300ms"})
+    stage.gateway(redis, breakers=[], redis={"timeout": f"{300 * SLOWER}ms"})
     relay = stage.relay(sinks=both_sinks(postgres), lease="500ms")
     books = stage.sale(STOCKS, hold=HOLD)
     with Customers(stage, books.skus) as customers:
@@ -87,11 +87,12 @@ def a_sink_is_away(stage, postgres, seconds):
     with stage.crowd(*books.skus, threads=4, pause=0.005) as crowd:
         crowd.has_bought(MOST)
         postgres.kill()
-        until(lambda: refused_since(stage, 0) == {"queue_full"}, "selling stops")
+        until(lambda: "queue_full" in refused_since(stage, 0), "selling stops")
         closed = time.monotonic()
         time.sleep(seconds)
         assert gateway.metric("flashgate_backlog_events") >= MOST
-        assert stage.record.bought(after=closed + 0.3) == 0, "sold beyond max_backlog"
+        late = [attempt for attempt in stage.record.attempts() if attempt.sent > closed + 0.5]
+        assert not any(attempt.status == 201 for attempt in late), "sold beyond max_backlog"
         assert refused_since(stage, closed) == {"queue_full"}
         assert relay.is_not_ready() and relay.metrics()['flashgate_relay_sink_up{sink="ledger"}'] == 1
         postgres.start()
@@ -123,21 +124,19 @@ def redis_stands_still(stage, times):
     """Longer than a call may take, until each thing one can ask for was unknown so many times; the answer of the one who
     asks again is final, and units are counted once."""
     redis = stage.redis()
-    stage.gateway(redis, breakers=[], redis={"timeout": "100ms"})
+    stage.gateway(redis, breakers=[], redis={"timeout": f"{100 * SLOWER}ms"})
     relay = stage.relay(lease="500ms")
     books = stage.sale(STOCKS, hold=HOLD)
     dice = random.Random(times)
     with Customers(stage, books.skus, threads=12) as customers:
-        kinds = ("buy", CONFIRM, CANCEL, GIVE_BACK)
-        for _ in range(10 + 4 * times):
-            if all(customers.unknown[kind] >= times for kind in kinds):
-                break
+        def were_unknown():
             customers.go_on(SOME)
             time.sleep(dice.uniform(0, 0.05))
             redis.suspend()
-            time.sleep(0.25)
+            time.sleep(0.25 * SLOWER)
             redis.resume()
-        assert all(customers.unknown[kind] >= times for kind in kinds), customers.unknown
+            return all(customers.unknown[kind] >= times for kind in ("buy", CONFIRM, CANCEL, GIVE_BACK))
+        until(were_unknown, lambda: f"each was unknown {times} times: {customers.unknown}", 30 * times * SLOWER)
         customers.go_on(SOME)
         all_is_well(books, customers, lambda: in_sqlite(relay.database))
 

@@ -137,7 +137,7 @@ def test_a_lost_script_cache_is_not_noticed(stage, shopper):
 def test_the_last_unit_and_an_answer_that_was_lost(stage, shopper):
     """Redis stands still: unknown. It goes on: the retry is final, one order, and it is the asker's own."""
     redis = stage.redis()
-    gateway = stage.gateway(redis, redis={"timeout": "300ms"})
+    gateway = stage.gateway(redis, redis={"timeout": f"{300 * SLOWER}ms"})
     stage.relay()
     books = stage.sale({"8801": 1})
     assert gateway.asks("GET", "/v1/sales/demo").status == 200
@@ -168,7 +168,7 @@ def test_the_last_unit_and_an_answer_that_was_lost(stage, shopper):
 def test_nothing_is_bought_after_the_deadline(stage, shopper):
     """A batch that Redis gets to see too late buys nothing: Redis's own clock decides."""
     redis = stage.redis()
-    gateway = stage.gateway(redis, redis={"timeout": "200ms"})
+    gateway = stage.gateway(redis, redis={"timeout": f"{200 * SLOWER}ms"})
     books = stage.sale({"8801": 100})
     assert shopper("zed").buys("8801").is_bought  # the script is known now
     redis.suspend()

