@@ -91,7 +91,7 @@ def test_ten_thousand_purchases_without_a_heap_call(stage, gate):
     (keys / "a.key").write_text("ab" * 32 + "\n")
     (keys / "a.key").chmod(0o600)
     gate = {**gate, "encryption": {"keys": str(keys), "key": "a"}}
-    gateway = stage.gateway(extra={"LD_PRELOAD": str(library), "COUNT_HEAP_FILE": str(file)}, **gate)
+    gateway = stage.gateway(stage.redis(), extra={"LD_PRELOAD": str(library), "COUNT_HEAP_FILE": str(file)}, **gate)
     books = stage.sale({"8801": 50_000})
     calls = Calls(gateway, file)
 

@@ -414,7 +414,7 @@ def reloads_under_load(stage, times, rules=1):
         changing = [rule(f"changing{i}", burst=MANY + turn, rate=f"{1 + turn}/d", max_keys=1000) for i in range(rules)]
         return [rule("all", [], burst=MANY), rule("abuser", burst=(10, 20)[turn], overrides=[
             {"key": "partner", "unlimited": True}], max_keys=100_000), *changing]
-    gateway = stage.gateway(limits=limits(0))
+    gateway = stage.gateway(stage.redis(), limits=limits(0))
     stage.sale({"8801": MANY}, per_user=100)
     texts = []
     for turn in range(2):
