@@ -81,7 +81,7 @@ MOST = 150
 
 
 def a_sink_is_away(stage, postgres, seconds):
-    gateway = stage.gateway(max_backlog=MOST)
+    gateway = stage.gateway(stage.redis(), max_backlog=MOST)
     relay = stage.relay(sinks=both_sinks(postgres))
     books = stage.sale(STOCKS, hold="1h")
     with stage.crowd(*books.skus, threads=4, pause=0.005) as crowd:

@@ -51,7 +51,7 @@ def closes_with_more(relay, shopper):
     for i in range(300):
         if is_in(relay, "closed"):
             return True
-        assert shopper(f"more{i}").buys("8801").is_bought
+        assert shopper(f"more{i}").insists("8801").order
         time.sleep(0.05)
     return False
 

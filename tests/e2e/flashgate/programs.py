@@ -58,14 +58,18 @@ _stretch = 21_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
 _ports = (11_000 + _worker * _stretch + number % _stretch for number in itertools.count(os.getpid() * 97))
 
 
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the programs do: old connections do not count
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_port():
-    for port in _ports:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    return next(port for port in _ports if is_free(port))
 
 
 class Program:
