@@ -407,7 +407,9 @@ static enum fg_result open_for_child(struct fg_embedded *embedded, struct spawni
 }
 
 /* In the child: from here to execv only async-signal-safe calls. No PR_SET_PDEATHSIG: the server is meant
- * to outlive a killed gateway. Blocked and ignored signals would be inherited, and SIGTERM not heard. */
+ * to outlive a killed gateway. Blocked and ignored signals would be inherited, and SIGTERM not heard. A process
+ * group of its own, for a terminal's ^C is the gateway's to hear; but no session of its own: the kernel shares
+ * processors among sessions (sched_autogroup), and on a busy machine a server alone in one waited for seconds. */
 static _Noreturn void become_redis_server(const struct fg_embedded *embedded,
                                           const struct spawning *spawning)
 {
@@ -418,7 +420,7 @@ static _Noreturn void become_redis_server(const struct fg_embedded *embedded,
         signal(heard[i], SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
+    setpgid(0, 0);
     umask(077);
     if (fchdir(embedded->folder_descriptor) == 0 && dup2(spawning->null, STDIN_FILENO) >= 0 &&
         dup2(spawning->log, STDOUT_FILENO) >= 0 && dup2(spawning->log, STDERR_FILENO) >= 0 &&

@@ -141,7 +141,7 @@ static void what_is_sealed_opens(void **state)
         assert_true(sealed.length <= FG_SEAL_OVERHEAD_BYTES + (length + 2) / 3 * 4);
         assert_true(fg_text_starts_with(fg_buffer_text(&sealed),
                                         FG_TEXT("{\"sealed\":\"A256GCM\",\"key\":\"a\",")));
-        assert_null(memmem(sealed.at, sealed.length, "ppp", 3));
+        assert_null(memmem(sealed.at, sealed.length, "pppppppp", 8)); /* three come by chance */
         assert_opens(fg_buffer_text(&sealed), plain);
     }
 }
