@@ -9,7 +9,7 @@ from flashgate.crash import Crash
 from flashgate.delivery import assert_delivered, in_ledger, in_postgres, in_sqlite
 from flashgate.http import Lost
 from flashgate.postgres import Postgres
-from flashgate.programs import PRESET, until
+from flashgate.programs import PRESET, is_free, until
 
 pytestmark = pytest.mark.skipif(PRESET != "release", reason="a preloaded library must come before a sanitizer's")
 BATCH = "before BEGIN IMMEDIATE"  # the first point of one
@@ -41,6 +41,7 @@ def crash_each(stage, crash, relay, first, last, wanted=()):
     def die(**where):
         lives_of_orders(stage, f"s{len(places)}")
         relay.extra = crash.at(**where)
+        until(lambda: is_free(relay.metrics_port), "the kernel has closed the port of the one before")
         relay.launch()
         assert relay.wait() == -9, relay.tail()
         places.append(crash.place)

@@ -122,7 +122,7 @@ def line_to_worker(gateway, number):
 
 def test_the_breaker_shown_is_the_one_that_refuses(stage):
     redis = stage.redis()
-    gateway = stage.gateway(redis, threads=2, redis={"timeout": "100ms"},
+    gateway = stage.gateway(redis, threads=2, redis={"timeout": "300ms"},
                             breakers=[{"id": "redis", "guards": "inventory", "window": "60s", "min_calls": 3, "wait": "60s"}])
     stage.sale({"8801": MANY})
     for number in (0, 1):
@@ -146,6 +146,7 @@ def test_a_breaker_held_open(stage, shopper):
     gateway = stage.gateway(limits=[rule("user", burst=5)])
     stage.sale({"8801": MANY})
     assert gateway.admin("POST", "/breakers/redis/force", b'{"to":"open"}').status == 200
+
     def is_refused():
         told = gateway.explains(user="ann", sku="8801")
         return told if told["would"] == "breaker_open" else None

@@ -70,6 +70,13 @@ def test_a_gateway_is_killed(stage):
     until(lambda: here.is_idle() and there.is_idle(), "nothing is left in progress")
 
 
+def test_the_embedded_redis_shares_the_gateways_session(stage):
+    """By sessions the kernel shares processors; by process groups a terminal sends ^C, which is the gateway's alone."""
+    gateway = stage.gateway()
+    assert os.getsid(gateway.redis_pid) == os.getsid(gateway.pid)
+    assert os.getpgid(gateway.redis_pid) == gateway.redis_pid
+
+
 def test_the_only_gateway_is_killed(stage):
     gateway = stage.gateway()
     stage.relay()

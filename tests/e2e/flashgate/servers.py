@@ -11,7 +11,7 @@ import urllib.parse
 import redis
 
 from .http import Line, Lost
-from .programs import BINARIES, PATIENCE, SLOWER, Program, free_port, is_free, until
+from .programs import BINARIES, PATIENCE, SLOWER, Program, free_port, until
 
 REDIS_SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory": "256mb", "maxmemory-policy": "noeviction"}
 
@@ -102,9 +102,7 @@ class Server(Program):
         return self
 
     def launch(self):
-        """Starts without waiting for it; once it ran, the kernel may hold the ports of a killed one for a moment."""
-        if self.process is not None:
-            until(lambda: all(map(is_free, self.ports())), lambda: f"the ports of {self.name} are free: {self.ports()}")
+        """Starts without waiting for anything."""
         self.file.write_text(json.dumps(self.config, indent=1))  # JSON is YAML
         return super().start()
 
@@ -119,9 +117,6 @@ class Server(Program):
         code = self.wait()
         self.expected = code
         return code, self.output_now
-
-    def ports(self):
-        return {at[1] for at in (getattr(self, "at", None), self.metrics_at) if isinstance(at, tuple)}
 
     def asks_metrics(self, path):
         line = Line(self.metrics_at)
