@@ -140,6 +140,11 @@ static bool check_safety(struct background *background, struct fg_error *error)
     if (result != FG_OK)
         return false;
     set_flag(background, &background->gateway->is_redis_safe, true);
+    if (is_new && background->embedded == NULL && fg_redis_cuts_its_file(background->redis))
+        fg_log(FG_LOG_WARN, "redis_cuts_its_file", FG_STRING_FIELD("setting", "aof-load-truncated"),
+               FG_STRING_FIELD("value", "yes"),
+               FG_STRING_FIELD("reason", "after a crash half a purchase may be left in the file: "
+                                         "set it to no, and see Redis in OPERATIONS.md"));
     background->checked_connects = fg_redis_connects(background->redis);
     background->next_safety_ns = now_ns + safety_interval_ns;
     if (fg_redis_memory(background->redis, &used_ppm, error) != FG_OK)

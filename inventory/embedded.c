@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aof_tail.h"
 #include "flashgate/base/clock.h"
 #include "flashgate/base/log.h"
 #include "flashgate/base/text.h"
@@ -499,12 +500,29 @@ static enum fg_result refuse_a_stranger(const struct fg_embedded *embedded, stru
                         embedded->socket);
 }
 
+/* What is cut was never acknowledged: Redis answers when its file is written. */
+static enum fg_result cut_tail(const struct fg_embedded *embedded, struct fg_error *error)
+{
+    uint64_t bytes;
+    enum fg_result result = aof_tail_cut(embedded->folder_descriptor, &bytes, error);
+    if (bytes > 0)
+        fg_log(FG_LOG_WARN, "embedded_redis_file_cut", FG_NUMBER_FIELD("bytes", bytes),
+               FG_STRING_FIELD("reason", "Redis was killed while it wrote them"));
+    if (result == FG_INVALID) {
+        fg_log(FG_LOG_WARN, "embedded_redis_file_unread", FG_STRING_FIELD("reason", error->text));
+        return FG_OK;
+    }
+    return result == FG_OK ? FG_OK : fg_error_prefix(error, "%s", embedded->folder);
+}
+
 /* `lock` is redis.lock, held. */
 static enum fg_result spawn(struct fg_embedded *embedded, int lock, struct fg_error *error)
 {
     struct spawning spawning = { .lock = lock, .null = -1, .log = -1, .report = { -1, -1 } };
     enum fg_result result = refuse_a_stranger(embedded, error);
     make_arguments(embedded, &spawning);
+    if (result == FG_OK)
+        result = cut_tail(embedded, error);
     if (result == FG_OK)
         result = find_program(spawning.program, error);
     if (result == FG_OK)

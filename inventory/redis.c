@@ -299,6 +299,16 @@ enum fg_result fg_redis_check_safety(struct fg_redis *redis, struct fg_error *er
     return FG_OK;
 }
 
+bool fg_redis_cuts_its_file(struct fg_redis *redis)
+{
+    char value[SETTING_BYTES];
+    struct fg_error ignored;
+    return read_setting(redis, "appendonly", value, &ignored) == FG_OK &&
+           strcmp(value, "yes") == 0 &&
+           read_setting(redis, "aof-load-truncated", value, &ignored) == FG_OK &&
+           strcmp(value, "yes") == 0;
+}
+
 static uint64_t info_number(const char *info, const char *name)
 {
     const char *line = strstr(info, name);

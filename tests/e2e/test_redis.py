@@ -56,6 +56,15 @@ def test_an_unsafe_redis_opens_no_sale(stage, shopper, setting, value, needed):
     assert gateway.audit()["balanced"]
 
 
+@pytest.mark.parametrize("settings, is_told", [({"aof-load-truncated": "yes"}, True), ({"aof-load-truncated": "no"}, False)])
+def test_a_redis_that_cuts_its_file_is_told_of_once(stage, shopper, settings, is_told):
+    """Half a purchase can be left in its file: see test_kills. It sells, for most of Redis is set so."""
+    gateway = stage.gateway(stage.redis(settings))
+    stage.sale({"8801": 10})
+    assert shopper("ann").buys("8801").is_bought
+    assert gateway.output.count("event=redis_cuts_its_file setting=aof-load-truncated value=yes") == is_told
+
+
 def asked(shopper, gateway, codes):
     """The answer, if one of these."""
     answer = gateway.asks("POST", "/v1/sales/demo/orders",

@@ -102,6 +102,9 @@ void fg_redis_scripts(struct fg_redis *redis, enum fg_script script, struct fg_r
 /* Refuses, by the setting's name and the value it needs, a server that could lose or forget orders:
  * appendonly, appendfsync, maxmemory-policy. */
 enum fg_result fg_redis_check_safety(struct fg_redis *redis, struct fg_error *error) FG_MUST_CHECK;
+/* True: it says that it cuts the end of its append-only file by itself (aof-load-truncated), and Redis 7.0 then may
+ * leave half a transaction there. */
+bool fg_redis_cuts_its_file(struct fg_redis *redis) FG_MUST_CHECK;
 /* used_memory in parts per million of maxmemory; 0 when there is no maxmemory. */
 enum fg_result fg_redis_memory(struct fg_redis *redis, uint64_t *used_ppm_r,
                                struct fg_error *error) FG_MUST_CHECK;
