@@ -2,6 +2,7 @@
 
 "warm" is what as many more take after those were closed: what a server keeps of the first ones is not counted twice.
 """
+import itertools
 import resource
 import socket
 import time
@@ -41,16 +42,20 @@ def measured(who):
 
 def run(bench):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    report, samples = Report("idle"), {}
+    report, numbers = Report("idle"), itertools.count()
     makers = [lambda at: contestants.Flashgate(at, "everysec"), lambda at: contestants.NginxLua(at, "everysec"),
               contestants.haproxy, contestants.h2o, contestants.floor]
-    for round_number in range(bench.rounds):
-        for number, make in enumerate(makers):  # each time a new process: the first connections count
-            who = make(bench.folder(f"idle-{round_number}-{number}"))
+
+    def take():
+        taken = {}
+        for make in makers:  # each time a new process: the first connections count
+            who = make(bench.folder(f"idle-{next(numbers)}"))
             with bench.on_stage(who):
                 time.sleep(0.5)
-                samples.setdefault(who.name, []).append(measured(who))
-    report.samples = samples
+                taken[who.name] = measured(who)
+        return taken
+
+    samples = report.samples = rounds.undisturbed(bench.rounds, take)
     report.tables.append(Table(f"{CONNECTIONS} idle connections, bytes of user memory each", ["who", "first", "warm", "whole process"],
                                [[name, *(f"{rounds.median(rows, f):.0f}" for f in ("first", "warm", "whole"))]
                                 for name, rows in samples.items()]))

@@ -35,14 +35,16 @@ def script_round_trip_us(flashgate):
 
 def lone(bench, report, fsync):
     own, floor = contestants.Flashgate(bench.folder(f"lone-{fsync}"), fsync), contestants.floor(bench.folder(f"lone-floor-{fsync}"))
-    rows = []
+
+    def take():
+        script = script_round_trip_us(own)
+        trip = crowd.ask(floor.port, "limited", 1, bench.seconds / 2)
+        mine = crowd.ask(own.port, "purchase", 1, bench.seconds / 2, wants_success=True)
+        return {"lone": {"script": script, "floor": 1e6 / trip.per_second, "own": 1e6 / mine.per_second,
+                         "needed": script + 1.2e6 / trip.per_second}}
+
     with bench.on_stage(own, floor):
-        for _ in range(bench.rounds):
-            script = script_round_trip_us(own)
-            trip = crowd.ask(floor.port, "limited", 1, bench.seconds / 2)
-            mine = crowd.ask(own.port, "purchase", 1, bench.seconds / 2, wants_success=True)
-            rows.append({"script": script, "floor": 1e6 / trip.per_second, "own": 1e6 / mine.per_second,
-                         "needed": script + 1.2e6 / trip.per_second})
+        rows = rounds.undisturbed(bench.rounds, take)["lone"]
     report.samples[f"lone, {fsync}"] = rows
     report.tables.append(Table(f"a lone purchase, appendfsync {fsync}", ["", "mean µs"], [
         [name, f"{statistics.median(row[field] for row in rows):.0f}"] for name, field in

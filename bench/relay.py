@@ -53,17 +53,17 @@ def yardstick_rate(kind, place):
 
 
 def rates(folder, server, buckets, postgres, kind):
-    """(relay, yardstick), each into an empty database."""
-    measured = []
+    """Of the relay and of the yardstick, each into an empty database."""
+    measured = {}
     for by_relay in (True, False):
         path = folder / "bench.db"
         place = {"sqlite": str(path), "postgresql": postgres.connect}[kind]
         if by_relay:
             forget_delivery(buckets)
             name = {"sqlite": "path", "postgresql": "connect"}[kind]
-            measured.append(relay_rate(folder, server, {"type": kind, name: place, **SINKS[kind]}))
+            measured["relay"] = relay_rate(folder, server, {"type": kind, name: place, **SINKS[kind]})
         else:
-            measured.append(yardstick_rate(kind, place))
+            measured["yardstick"] = yardstick_rate(kind, place)
         for file in folder.glob("bench.db*"):
             file.unlink()
         postgres.rows("SET client_min_messages = error; DROP SCHEMA IF EXISTS flashgate CASCADE")
@@ -79,12 +79,8 @@ def run(bench):
         redis = server.client()
         buckets = [Bucket(redis, n, f"{n:08x}").create(EVENTS).sell(EVENTS // BUCKETS) for n in range(1, BUCKETS + 1)]
         publish(redis, buckets, EVENTS)
-        for kind in SINKS:
-            report.samples[kind] = []
-        for _ in range(bench.rounds):
-            for kind, samples in report.samples.items():
-                relay, yardstick = rates(folder, server, buckets, postgres, kind)
-                samples.append({"relay": relay, "yardstick": yardstick})
+        report.samples = rounds.undisturbed(
+            bench.rounds, lambda: {kind: rates(folder, server, buckets, postgres, kind) for kind in SINKS})
     finally:
         faults = postgres.finish() + server.finish()
     assert not faults, faults

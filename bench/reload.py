@@ -19,7 +19,7 @@ from flashgate.offer import Offer, percentile
 from flashgate.programs import until
 from flashgate.stage import Stage
 
-RULES, SKUS, SECONDS, CONNECTIONS = 1000, 250, 4, 64
+RULES, SKUS, CONNECTIONS = 1000, 250, 64
 PACES = {"no reload": None, "one a second": 1, "back to back": 0}  # seconds between two
 KINDS = [  # a quarter of the rules each; all of a SKU's match a purchase of it
     {"key": ["user", "sku"], "overrides": [{"key": ["auditor", "sku-1"], "unlimited": True}]},
@@ -71,19 +71,19 @@ def times(gateway):
             for task in pathlib.Path(f"/proc/{gateway.pid}/task").iterdir()}
 
 
-def measure(stage, gateway, rate, texts, pace):
+def measure(stage, gateway, seconds, rate, texts, pace):
     """Rows of a phase; with `texts` reloaded at that pace."""
     reloader = Reloader(gateway, texts, PACES[pace]) if PACES[pace] is not None else None
     before = times(gateway)
     if reloader:
         reloader.start()
-    rows = offer(stage, gateway, [(SECONDS, rate)])
+    rows = offer(stage, gateway, [(seconds, rate)])
     if reloader:
         reloader.stop()
     ran, waited = ({name: pair[i] - before[name][i] for name, pair in times(gateway).items()} for i in range(2))
     workers = [name for name in ran if name.startswith("worker-")]
     assert all(row.status == 201 for row in rows), collections.Counter(row.code or row.status for row in rows if row.status != 201)
-    return {"per_second": len(rows) / SECONDS, "p50_us": wait(rows, 0.5) * 1e6, "p99_us": wait(rows, 0.99) * 1e6,
+    return {"per_second": len(rows) / seconds, "p50_us": wait(rows, 0.5) * 1e6, "p99_us": wait(rows, 0.99) * 1e6,
             "late_p99_us": late(rows) * 1e6, "worker_us": 1e6 * sum(ran[n] for n in workers) / len(rows),
             "unscheduled_us": 1e6 * sum(waited[n] for n in workers) / len(rows),
             "reload_ms": [1e3 * s for s in reloader.took] if reloader else [],
@@ -115,11 +115,8 @@ def measure_all(bench, report, stage):
     stage.sale({f"sku-{i}": 10_000_000 for i in range(SKUS)})
     texts = [json.dumps({**gateway.config, "limits": rules(rate)}) for rate in (200_000, 100_000)]
     rate = int(len(offer(stage, gateway, [(3, 0)])) / 3 / 3)
-    taken = {pace: [] for pace in PACES}
-    for _ in range(bench.rounds):
-        for pace in PACES:
-            taken[pace].append(measure(stage, gateway, rate, texts, pace))
-    report.samples = taken
+    taken = report.samples = rounds.undisturbed(
+        bench.rounds, lambda: {pace: measure(stage, gateway, bench.seconds, rate, texts, pace) for pace in PACES})
     report.tables.append(Table(
         f"{rate:,} purchases a second under {RULES} rules; no request failed",
         ["reloads", "p50 ms", "p99 ms", "client late p99 ms", "worker µs", "without a processor µs", "a reload ms"],

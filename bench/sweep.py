@@ -42,10 +42,9 @@ def swept(folder, fsync):
 
 
 def run(bench):
-    report = Report("sweep", samples={fsync: [] for fsync in bench.fsync})
-    for number in range(bench.rounds):
-        for fsync, samples in report.samples.items():
-            samples.append({"holds": swept(bench.folder("sweep") / f"{fsync}-{number}", fsync)})
+    samples = rounds.undisturbed(
+        bench.rounds, lambda: {fsync: {"holds": swept(bench.folder("sweep") / fsync, fsync)} for fsync in bench.fsync})
+    report = Report("sweep", samples=samples)
     report.tables.append(Table(f"{HOLDS:,} holds of {BUCKETS} SKUs run out", ["appendfsync", "holds given back a second"],
                                [[fsync, f"{rounds.median(rows, 'holds'):,.0f}"] for fsync, rows in report.samples.items()]))
     for fsync, rows in report.samples.items():

@@ -29,10 +29,6 @@ class Contestant:
         for program in self.programs:
             program.finish()
 
-    @property
-    def pids(self):
-        return [*self.gateway_pids, *self.redis_pids]
-
 
 class Flashgate(Contestant):
     """One worker, a Redis beside it, and a sale on."""

@@ -60,8 +60,8 @@ def everybody():
 class Foreigners:
     """The share of one processor that processes used which this benchmark did not start."""
 
-    def __init__(self, ours=()):
-        self.ours, self.before = set(ours), everybody()
+    def __init__(self):
+        self.before = everybody()
 
     def share(self, elapsed):
         """The greediest of them since the start."""
@@ -73,7 +73,7 @@ class Foreigners:
 
     def _is_ours(self, pid, now):
         for _ in range(64):  # up to the root of all
-            if pid == os.getpid() or pid in self.ours:
+            if pid == os.getpid():
                 return True
             if pid not in now or pid <= 1:
                 return False

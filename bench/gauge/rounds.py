@@ -8,30 +8,28 @@ from . import cpu
 FOREIGN_MAX = 0.10  # of one processor
 
 
-def in_turn(contenders, rounds, measure, say=None):
+def in_turn(contenders, rounds, measure):
     """{name: [sample of each round]}; `measure(contender)` gives a sample, a dict of numbers."""
-    samples = {contender.name: [] for contender in contenders}
+    return undisturbed(rounds, lambda: {contender.name: measure(contender) for contender in contenders})
+
+
+def undisturbed(rounds, take):
+    """{name: [sample of each round]}; `take()` is a round and gives {name: sample}."""
+    samples = {}
     repeats = rounds  # at most so many in all
     done = 0
     while done < rounds:
-        taken, disturbed = one_round(contenders, measure)
+        foreigners, started = cpu.Foreigners(), time.monotonic()
+        taken = take()
+        disturbed = foreigners.share(time.monotonic() - started)
         if disturbed > FOREIGN_MAX and repeats > 0:
             repeats -= 1
             print(f"  a round again: somebody else used {disturbed:.0%} of a processor", file=sys.stderr)
             continue
         for name, sample in taken.items():
-            samples[name].append({**sample, "foreign": disturbed})
+            samples.setdefault(name, []).append({**sample, "foreign": disturbed})
         done += 1
-        if say:
-            say(done, taken)
     return samples
-
-
-def one_round(contenders, measure):
-    ours = [pid for contender in contenders for pid in contender.pids]
-    foreigners, started = cpu.Foreigners(ours), time.monotonic()
-    taken = {contender.name: measure(contender) for contender in contenders}
-    return taken, foreigners.share(time.monotonic() - started)
 
 
 def cost(contender, run):
