@@ -46,6 +46,7 @@ struct background {
         is_adopted; /* the embedded server was found, not started; the control thread asks */
     int event_fd;   /* readable: a job, or the stop */
     uint64_t checked_connects, next_safety_ns, next_stock_ns;
+    bool told_of_cutting; /* in the log */
     uint64_t restart_ns, restart_pause_ns;
     uint32_t stock_at;      /* where the pass over the SKUs goes on */
     bool pass_is_mixed;     /* the catalogue changed during it */
@@ -127,6 +128,20 @@ static void watch_embedded(struct background *background)
         background->restart_pause_ns = restart_pause_most_ns;
 }
 
+/* Once: it is no reason not to sell. */
+static void tell_of_cutting(struct background *background)
+{
+    if (background->embedded != NULL || background->told_of_cutting ||
+        !fg_redis_cuts_its_file(background->redis))
+        return;
+    background->told_of_cutting = true;
+    fg_log(FG_LOG_WARN, "redis_cuts_its_file", FG_STRING_FIELD("setting", "aof-load-truncated"),
+           FG_STRING_FIELD("value", "yes"),
+           FG_STRING_FIELD("reason",
+                           "after a crash half a purchase may be left in the file: set it "
+                           "to no, and see Redis in OPERATIONS.md"));
+}
+
 /* Checked at every connect, and now and then, because settings can be changed under us. */
 static bool check_safety(struct background *background, struct fg_error *error)
 {
@@ -140,13 +155,10 @@ static bool check_safety(struct background *background, struct fg_error *error)
     if (result != FG_OK)
         return false;
     set_flag(background, &background->gateway->is_redis_safe, true);
-    if (is_new && background->embedded == NULL && fg_redis_cuts_its_file(background->redis))
-        fg_log(FG_LOG_WARN, "redis_cuts_its_file", FG_STRING_FIELD("setting", "aof-load-truncated"),
-               FG_STRING_FIELD("value", "yes"),
-               FG_STRING_FIELD("reason", "after a crash half a purchase may be left in the file: "
-                                         "set it to no, and see Redis in OPERATIONS.md"));
     background->checked_connects = fg_redis_connects(background->redis);
     background->next_safety_ns = now_ns + safety_interval_ns;
+    if (is_new)
+        tell_of_cutting(background);
     if (fg_redis_memory(background->redis, &used_ppm, error) != FG_OK)
         return false;
     set_flag(background, &background->gateway->is_redis_full, used_ppm >= FULL_PPM);

@@ -23,7 +23,8 @@ enum {
     WORD_BYTES_MAX = 512 << 20, /* as Redis has it */
     CHUNK_BYTES = 16 << 10,
     MANIFEST_BYTES = 16 << 10,
-    NAME_BYTES = 256
+    NAME_BYTES = 256,
+    CUT_BYTES_MAX = 16 << 20 /* one script's writes; more is a damage in the middle of the file */
 };
 
 enum piece {
@@ -145,7 +146,12 @@ enum fg_result aof_tail_find(FILE *file, uint64_t *whole_r, struct fg_error *err
         if (piece == PIECE_WRONG)
             return fg_error_set(error, FG_INVALID, "no command of Redis's at byte %" PRIu64,
                                 reader.at);
-        if (is_alone(&reader, words, FG_TEXT("MULTI")))
+        const bool opens = is_alone(&reader, words, FG_TEXT("MULTI"));
+        if (opens && is_open)
+            return fg_error_set(error, FG_INVALID,
+                                "a transaction begins in another in front of byte %" PRIu64,
+                                reader.at);
+        if (opens)
             is_open = true;
         else if (is_alone(&reader, words, FG_TEXT("EXEC")))
             is_open = false;
@@ -175,32 +181,58 @@ static bool last_name(struct fg_text manifest, char name[NAME_BYTES])
     return is_found;
 }
 
-static bool find_name(int folder, char name[NAME_BYTES])
+/* *name_r "": there is no file yet. */
+static enum fg_result find_name(int folder, char name_r[NAME_BYTES], struct fg_error *error)
 {
     char text[MANIFEST_BYTES];
+    name_r[0] = '\0';
     const int manifest = openat(folder, MANIFEST, O_RDONLY | O_CLOEXEC);
-    if (manifest < 0)
-        return false;
-    const ssize_t length = read(manifest, text, sizeof text);
-    close(manifest);
-    return length > 0 && last_name((struct fg_text){ text, (size_t)length }, name);
+    if (manifest < 0 && errno == ENOENT)
+        return FG_OK;
+    const ssize_t length = manifest < 0 ? -1 : read(manifest, text, sizeof text);
+    const int failure = errno;
+    if (manifest >= 0)
+        close(manifest);
+    if (length < 0)
+        return fg_error_set(error, FG_UNREACHABLE, MANIFEST ": %s", strerror(failure));
+    if (!last_name((struct fg_text){ text, (size_t)length }, name_r))
+        name_r[0] = '\0';
+    return FG_OK;
+}
+
+static enum fg_result size_of(FILE *file, uint64_t *bytes_r, struct fg_error *error)
+{
+    struct stat status;
+    if (fstat(fileno(file), &status) != 0)
+        return fg_error_set(error, FG_UNREACHABLE, "%s", strerror(errno));
+    *bytes_r = (uint64_t)status.st_size;
+    return FG_OK;
 }
 
 static enum fg_result cut(FILE *file, uint64_t *cut_r, struct fg_error *error)
 {
-    struct stat status;
-    uint64_t whole;
-    enum fg_result result = aof_tail_find(file, &whole, error);
+    uint64_t before, whole, after;
+    enum fg_result result = size_of(file, &before, error);
+    if (result == FG_OK)
+        result = aof_tail_find(file, &whole, error);
+    if (result == FG_OK)
+        result = size_of(file, &after, error);
     if (result != FG_OK)
         return result;
-    if (fstat(fileno(file), &status) != 0)
-        return fg_error_set(error, FG_UNREACHABLE, "%s", strerror(errno));
-    if ((uint64_t)status.st_size == whole)
+    if (after != before)
+        return fg_error_set(error, FG_UNREACHABLE, "somebody writes to it");
+    if (before - whole > CUT_BYTES_MAX)
+        return fg_error_set(error, FG_UNREACHABLE,
+                            "from byte %" PRIu64 " on its last %" PRIu64
+                            " bytes are no whole transaction, and a killed Redis leaves less: "
+                            "copy the file, then look at it with redis-check-aof",
+                            whole, before - whole);
+    if (before == whole)
         return FG_OK;
     if (ftruncate(fileno(file), (off_t)whole) != 0 || fsync(fileno(file)) != 0)
         return fg_error_set(error, FG_UNREACHABLE, "cannot cut it at byte %" PRIu64 ": %s", whole,
                             strerror(errno));
-    *cut_r = (uint64_t)status.st_size - whole;
+    *cut_r = before - whole;
     return FG_OK;
 }
 
@@ -208,8 +240,9 @@ enum fg_result aof_tail_cut(int folder, uint64_t *cut_r, struct fg_error *error)
 {
     char name[NAME_BYTES];
     *cut_r = 0;
-    if (!find_name(folder, name))
-        return FG_OK;
+    const enum fg_result found = find_name(folder, name, error);
+    if (found != FG_OK || name[0] == '\0')
+        return found;
     const int descriptor = openat(folder, name, O_RDWR | O_CLOEXEC);
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r+");
     if (file == NULL) {

@@ -15,12 +15,14 @@
 
 #include "flashgate/base/error.h"
 
-/* *whole_r: the bytes up to the end of the last command that stands in no open transaction. FG_INVALID: from
- * some place on these are no commands; FG_UNREACHABLE: it cannot be read. Reads `file` from where it stands. */
+/* *whole_r: the bytes up to the end of the last command that stands in no open transaction. FG_INVALID: from some
+ * place on these are no commands, or a transaction begins in another, which Redis never writes: somebody has cut this
+ * file before; FG_UNREACHABLE: it cannot be read. Reads `file` from where it stands. */
 enum fg_result aof_tail_find(FILE *file, uint64_t *whole_r, struct fg_error *error) FG_MUST_CHECK;
 
 /* Cuts the last incremental file of `folder`, Redis's working directory; *cut_r: by so many bytes. A folder without
- * one is good. A file that is no file of commands stays as it is (FG_INVALID): Redis says more about it. */
+ * one is good. What is not as expected stays as it is: FG_INVALID: see above, and Redis says more about it;
+ * FG_UNREACHABLE: also, when there is more to cut than a killed server leaves, or somebody writes to the file. */
 enum fg_result aof_tail_cut(int folder, uint64_t *cut_r, struct fg_error *error) FG_MUST_CHECK;
 
 #endif

@@ -358,7 +358,7 @@ static void make_arguments(const struct fg_embedded *embedded, struct spawning *
         { "--save", "" },
         { "--appendonly", "yes" },
         { "--appendfsync", "always" },
-        { "--aof-load-truncated", "yes" },
+        { "--aof-load-truncated", "no" }, /* we cut it: aof_tail.h */
         { "--auto-aof-rewrite-percentage", "0" },
         { "--maxmemory", spawning->memory },
         { "--maxmemory-policy", "noeviction" },
@@ -509,7 +509,7 @@ static enum fg_result cut_tail(const struct fg_embedded *embedded, struct fg_err
         fg_log(FG_LOG_WARN, "embedded_redis_file_cut", FG_NUMBER_FIELD("bytes", bytes),
                FG_STRING_FIELD("reason", "Redis was killed while it wrote them"));
     if (result == FG_INVALID) {
-        fg_log(FG_LOG_WARN, "embedded_redis_file_unread", FG_STRING_FIELD("reason", error->text));
+        fg_log(FG_LOG_ERROR, "embedded_redis_file_unread", FG_STRING_FIELD("reason", error->text));
         return FG_OK;
     }
     return result == FG_OK ? FG_OK : fg_error_prefix(error, "%s", embedded->folder);
@@ -730,6 +730,8 @@ enum fg_result fg_embedded_start(struct fg_embedded *embedded, uint64_t patience
             result = find_or_make_server(
                 embedded, fg_clock_steady_ns() + least(patience_ns, identify_most_ns), error);
         bool is_found = embedded->was_adopted;
+        if (!is_found) /* a large file was read before the server began */
+            deadline_ns = fg_clock_steady_ns() + patience_ns;
         if (result == FG_OK)
             result = wait_until_it_answers(embedded, deadline_ns, error);
         /* One that was killed together with its gateway holds its lock for a last moment. */

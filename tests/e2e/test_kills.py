@@ -191,6 +191,7 @@ def test_half_a_purchase_in_redis_file_is_never_sold(stage, shopper):
         file.write(half + command("EXEC")[:-3])
     gateway.start()
     gateway.knows_the_catalogue()
+    assert f"event=embedded_redis_file_cut bytes={len(half) + len(command('EXEC')) - 3}" in gateway.output
     assert shopper("bob").buys("8801").is_bought
     gateway.kills_redis()
     assert shopper("carol").insists("8801").is_bought

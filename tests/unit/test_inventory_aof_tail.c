@@ -60,14 +60,15 @@ static void a_file_may_be_torn_at_every_byte(void **state)
     }
 }
 
-static void a_transaction_is_open_until_it_ends(void **state)
+static void a_transaction_in_another_tells_of_an_earlier_cut(void **state)
 {
     uint64_t whole;
     (void)state;
-    assert_int_equal(find(MULTI MULTI HSET, sizeof MULTI MULTI HSET - 1, &whole), FG_OK);
-    assert_int_equal(whole, 0);
-    assert_int_equal(find(MULTI MULTI HSET EXEC, sizeof MULTI MULTI HSET EXEC - 1, &whole), FG_OK);
-    assert_int_equal(whole, sizeof MULTI MULTI HSET EXEC - 1);
+    assert_int_equal(
+        find(HSET MULTI HSET MULTI HSET EXEC, sizeof HSET MULTI HSET MULTI HSET EXEC - 1, &whole),
+        FG_INVALID);
+    assert_string_equal(error.text, "a transaction begins in another in front of byte 126");
+    assert_int_equal(whole, sizeof HSET - 1);
 }
 
 static void what_is_no_command_is_left_alone(void **state)
@@ -173,6 +174,31 @@ static void a_file_that_is_something_else_stays_as_it_is(void **state)
                      sizeof SELECT "REDIS0010" SELECT - 1);
 }
 
+static void more_than_a_killed_server_leaves_is_not_cut(void **state)
+{
+    const struct place *place = *state;
+    uint64_t bytes;
+    put(place, "appendonly.aof.manifest", MANIFEST);
+    put(place, "appendonly.aof.3.incr.aof", SELECT "*2\r\n$99999999\r\n");
+    int file = openat(place->folder, "appendonlydir/appendonly.aof.3.incr.aof", O_WRONLY);
+    assert_int_equal(ftruncate(file, 20 << 20), 0); /* its middle is a hole */
+    close(file);
+    assert_int_equal(aof_tail_cut(place->folder, &bytes, &error), FG_UNREACHABLE);
+    assert_non_null(
+        strstr(error.text, "from byte 23 on its last 20971497 bytes are no whole transaction"));
+    assert_int_equal(bytes, 0);
+    assert_int_equal(length_of(place, "appendonly.aof.3.incr.aof"), 20 << 20);
+}
+
+static void a_manifest_that_cannot_be_read_is_named(void **state)
+{
+    const struct place *place = *state;
+    uint64_t bytes;
+    assert_int_equal(mkdirat(place->folder, "appendonlydir/appendonly.aof.manifest", 0700), 0);
+    assert_int_equal(aof_tail_cut(place->folder, &bytes, &error), FG_UNREACHABLE);
+    assert_string_equal(error.text, "appendonlydir/appendonly.aof.manifest: Is a directory");
+}
+
 static void a_manifest_may_name_nothing_that_is_ours(void **state)
 {
     static const char *const manifests[] = {
@@ -208,10 +234,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_may_be_torn_at_every_byte),
-        cmocka_unit_test(a_transaction_is_open_until_it_ends),
+        cmocka_unit_test(a_transaction_in_another_tells_of_an_earlier_cut),
         cmocka_unit_test(what_is_no_command_is_left_alone),
         IN_A_PLACE(only_the_last_file_is_cut),
         IN_A_PLACE(a_file_that_is_something_else_stays_as_it_is),
+        IN_A_PLACE(more_than_a_killed_server_leaves_is_not_cut),
+        IN_A_PLACE(a_manifest_that_cannot_be_read_is_named),
         IN_A_PLACE(a_manifest_may_name_nothing_that_is_ours),
         IN_A_PLACE(a_file_that_is_not_there_is_named),
     };
