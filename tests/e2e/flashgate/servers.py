@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import threading
+import time
 import urllib.parse
 
 import redis
@@ -66,17 +67,28 @@ class Redis(Program):
     def client(self):
         return redis.Redis(unix_socket_path=self.socket, decode_responses=True, socket_timeout=PATIENCE)
 
+    def processor_seconds(self):
+        """That its main thread has had."""
+        return int(pathlib.Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def wants_processor(self):
+        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "R"
+
     @contextlib.contextmanager
     def slowed(self, percent, period=0.1):
-        """Runs for only so much of the time: stopped and continued in a rhythm of `period` seconds."""
-        done = threading.Event()
+        """Runs for only so much of the time: stopped and continued in a rhythm of `period` seconds. Of a processor that others
+        had meanwhile it gets its share later: how much it can do must not depend on who else works."""
+        done, share = threading.Event(), period * percent / 100
 
         def pace():
             while not done.is_set():
                 self.suspend()
-                done.wait(period * (1 - percent / 100))
+                done.wait(period - share)
+                ends, used = time.monotonic() + period, self.processor_seconds()
                 self.resume()
-                done.wait(period * percent / 100)
+                done.wait(share)
+                while self.wants_processor() and self.processor_seconds() - used < share and time.monotonic() < ends:
+                    done.wait(0.001)
         thread = threading.Thread(target=pace, daemon=True)
         thread.start()
         try:
