@@ -14,7 +14,7 @@ ROOM = 192        # purchases under way at once: more than Redis takes in one of
 RUNS_PERCENT = 3  # of the time; by its batches it then does about a tenth of what it could
 RSS_MIB = 8       # filter, histograms, malloc's own taste
 BEFORE = 3        # seconds of normal load
-AFTER = 11        # and again: a crowd of three tries is gone five seconds after its last arrival
+AFTER = 11        # and again: a crowd of three tries is gone five seconds after its last arrival, or later if its machine is busy
 RECOVERS = 2      # seconds after the crowd's last press (five would do)
 
 
@@ -44,8 +44,8 @@ def goodput(rows, since, until_):
 
 
 class Overload:
-    def __init__(self, stage, seconds):
-        self.stage, self.seconds = stage, seconds
+    def __init__(self, stage, seconds, after=AFTER):
+        self.stage, self.seconds, self.after = stage, seconds, after
         self.redis = stage.redis({"maxmemory": "1gb"})
         # Redis may stand still for longer than it is told to; that is not what is looked at.
         breaker = {"id": "redis", "guards": "inventory", "slow_over": "10s"}
@@ -72,7 +72,7 @@ class Overload:
         with self.redis.slowed(RUNS_PERCENT):
             self.peak = self.finds_peak()
             normal, watch = self.peak / 4, Watch(self.gateway)
-            self.rows = self.offers((BEFORE, normal), (self.seconds, self.peak * 10), (AFTER, normal), watch=watch,
+            self.rows = self.offers((BEFORE, normal), (self.seconds, self.peak * 10), (self.after, normal), watch=watch,
                                     connections=1024, patient_percent=80, tries=3)
         self.watch = watch
         return self
@@ -98,7 +98,7 @@ def judge(overload, least_kept):
     gone = overload.crowd_is_gone()
     kept = goodput(overload.rows, begins + 0.5, ends) / overload.peak
     answered = len([row for row in overload.rows if begins <= row.answered < ends]) / overload.seconds
-    before, after = overload.due_in(0.5, begins - 0.2), overload.due_in(gone + RECOVERS, ends + AFTER)
+    before, after = overload.due_in(0.5, begins - 0.2), overload.due_in(gone + RECOVERS, ends + overload.after)
     waits = [percentile([row.took for row in rows], 0.99) for rows in (before, after)]
     watch = overload.watch
     print(f"peak {overload.peak:.0f}/s; of ten times that, {answered:.0f}/s answered, {100 * kept:.0f}% of the peak kept; "
@@ -128,4 +128,4 @@ def test_ten_times_what_redis_can_take(stage):
 @pytest.mark.alone
 @pytest.mark.full
 def test_ten_times_for_longer(stage):
-    judge(Overload(stage, seconds=20).runs(), 0.7)  # 0.80 to 0.96 where nothing else runs
+    judge(Overload(stage, seconds=20, after=3 * AFTER).runs(), 0.7)  # 0.80 to 0.96 where nothing else runs
