@@ -45,7 +45,8 @@ static enum piece ended(const struct reader *reader)
     return feof_unlocked(reader->file) && !ferror_unlocked(reader->file) ? PIECE_TORN : PIECE_WRONG;
 }
 
-/* A line of the prefix and a number. Unlocked, as all reading here: the file is this thread's alone, and a big one. */
+/* A line of the prefix and a number. Unlocked, as all reading here: the file is this thread's alone, and a big one.
+ * (Of fread_unlocked the function, in parentheses: the macro converts where -Wconversion forbids it.) */
 static enum piece read_number(struct reader *reader, char prefix, uint64_t maximum,
                               uint64_t *value_r)
 {
@@ -81,14 +82,14 @@ static enum piece read_word(struct reader *reader)
     reader->word_bytes = bytes;
     for (uint64_t left = bytes; left > 0;) {
         const size_t wanted = left < sizeof chunk ? (size_t)left : sizeof chunk;
-        if (fread_unlocked(chunk, 1, wanted, reader->file) != wanted)
+        if ((fread_unlocked)(chunk, 1, wanted, reader->file) != wanted)
             return ended(reader);
         if (left == bytes)
             memcpy(reader->word, chunk,
                    wanted < sizeof reader->word ? wanted : sizeof reader->word);
         left -= wanted;
     }
-    if (fread_unlocked(chunk, 1, 2, reader->file) != 2)
+    if ((fread_unlocked)(chunk, 1, 2, reader->file) != 2)
         return ended(reader);
     reader->at += bytes + 2;
     return memcmp(chunk, "\r\n", 2) == 0 ? PIECE_WHOLE : PIECE_WRONG;
