@@ -129,4 +129,4 @@ def test_ten_times_what_redis_can_take(stage):
 @pytest.mark.alone
 @pytest.mark.full
 def test_ten_times_for_longer(stage):
-    judge(Overload(stage, seconds=20, after=3 * AFTER).runs(), 0.7)  # 0.80 to 0.96 where nothing else runs
+    judge(Overload(stage, seconds=20, after=3 * AFTER).runs(), 0.7)  # 1.05 to 1.28 where nothing else ran, 0.78 beside two busy loops
