@@ -163,8 +163,8 @@ enum fg_result aof_tail_find(FILE *file, uint64_t *whole_r, struct fg_error *err
 
 /* --- the file --------------------------------------------------------------------------------------- */
 
-/* Lines of `file NAME seq N type T`; the last with type i is the one that is written to. False: there is none, or its name is one that
- * Redis does not choose by itself. */
+/* Lines of `file NAME seq N type T`; the last with type i is the one that is written to. False: there is none, or its
+ * name is one that Redis does not choose by itself. */
 static bool last_name(struct fg_text manifest, char name[NAME_BYTES])
 {
     bool is_found = false;
